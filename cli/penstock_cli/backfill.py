@@ -116,7 +116,9 @@ def _backfill(opened: OpenBackfill, rate: float, output: OutputOptions, *, dry_r
     if resumed := opened.resumed:
         began = resumed.began
         if not output.quiet:
-            echo(f"Resuming: {resumed.counts.seen:,} of {resumed.entries:,} objects are behind.", err=True)
+            behind = f"Resuming: {resumed.counts.seen:,} of {resumed.entries:,} objects are behind."
+            over = "Starting over, as the listing is not sorted. What is on record is not sent again."
+            echo(behind if resumed.position else over, err=True)
     else:
         expected = _forecast(opened, output)
         if output.as_json and dry_run:

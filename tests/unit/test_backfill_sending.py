@@ -175,6 +175,14 @@ class TestPace:
         plant.send(SortedOrigin(objects()), rate=50)
         assert 250 / 50 <= plant.clock.now <= 350 / 50
 
+    @pytest.mark.parametrize("rate", [0.5, 3, 7, 25])
+    def test_a_low_rate_sends_no_more_than_a_second_at_once(self, plant: Plant, rate: float) -> None:
+        plant.send(SortedOrigin(objects(KEYS[:60])), rate=rate)
+        assert plant.keys() == KEYS[:60]
+        bodies = iter(plant.queue.bodies)
+        sizes = [sum(next(bodies).count('"eTag"') for _ in range(count)) for count in plant.queue.batches]
+        assert max(sizes) <= max(1, rate)
+
     def test_a_deep_queue_pauses_until_it_is_less_deep(self, plant: Plant) -> None:
         depths = iter([101, 150, 100, *[0] * 1000])
         plant.queue.depth = lambda: next(depths)

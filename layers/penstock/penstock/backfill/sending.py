@@ -61,7 +61,7 @@ class Sender:
         try:
             found = iter(origin.objects(state.position))
             while group := list(islice(found, CHECKED_TOGETHER)):
-                for batch, bodies in _batches(self._checked(group)):
+                for batch, bodies in _batches(self._checked(group), max(1, int(self.rate))):
                     self._send(batch, bodies, state)
         finally:
             self.save(state)
@@ -101,14 +101,15 @@ class Sender:
         self._next_send = max(self._next_send, self.clock()) + objects / self.rate
 
 
-def _batches(checked: Sequence[_Checked]) -> Iterator[tuple[list[_Checked], list[str]]]:
-    """Cut into pieces, in order, each with its messages: so many as SQS takes at once."""
+def _batches(checked: Sequence[_Checked], most: int) -> Iterator[tuple[list[_Checked], list[str]]]:
+    """Cut into pieces, in order, each with its messages: so many as SQS takes at once, and at most ``most`` objects."""
     piece: list[_Checked] = []
     bodies: list[str] = []
-    for sharing in _sharing(checked):
+    for sharing in _sharing(checked, min(most, RECORDS)):
         sources = [job.source for _, job, status in sharing if isinstance(job, Job) and status is None]
         body = [notification(*sources)] if sources else []
-        if len(bodies) + len(body) > MESSAGES or sum(map(len, bodies + body)) > BATCH_BYTES:
+        is_full = len(bodies) + len(body) > MESSAGES or sum(map(len, bodies + body)) > BATCH_BYTES
+        if is_full or sum(map(_is_sent, piece + sharing)) > most:
             yield piece, bodies
             piece, bodies = [], []
         piece += sharing
@@ -116,12 +117,12 @@ def _batches(checked: Sequence[_Checked]) -> Iterator[tuple[list[_Checked], list
     yield piece, bodies
 
 
-def _sharing(checked: Sequence[_Checked]) -> Iterator[list[_Checked]]:
-    """Cut into pieces, in order, whose objects share a message."""
+def _sharing(checked: Sequence[_Checked], most: int) -> Iterator[list[_Checked]]:
+    """Cut into pieces, in order, whose objects share a message, at most ``most`` of them."""
     piece: list[_Checked] = []
     for one in checked:
         alone = _is_sent(one) and _size(one) > SMALL_OBJECT
-        if piece and (alone or sum(map(_is_sent, piece)) == RECORDS):
+        if piece and (alone or sum(map(_is_sent, piece)) == most):
             yield piece
             piece = []
         piece.append(one)
