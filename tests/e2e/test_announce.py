@@ -46,14 +46,18 @@ class Subscriber:
         self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
 
     def of(self, job: str, count: int = 1) -> Sequence[dict[str, Any]]:
-        """What arrived about a job, once there are so many, and after a moment in which no more may come."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while len(mine := self._about(job)) < count and time.monotonic() < deadline:
-            self._receive(1)
-        self._receive(0)
-        mine = self._about(job)
+        """What arrived about a job: so many, and no more."""
+        mine = self.at_least(job, count)
         assert len(mine) == count, (job, mine)
         return mine
+
+    def at_least(self, job: str, count: int = 1) -> Sequence[dict[str, Any]]:
+        """What arrived about a job, once there are so many, and a moment later."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(self._about(job)) < count and time.monotonic() < deadline:
+            self._receive(1)
+        self._receive(0)
+        return self._about(job)
 
     def _about(self, job: str) -> list[dict[str, Any]]:
         return [one for one in self.found if detail_of(one)["job"] == job]
@@ -157,6 +161,41 @@ def test_an_archive_is_announced_once_with_counts_of_its_members(stack: Stack, b
     (event,) = bus.of(id_of(item))
     assert event["detail"]["members"] == {"delivered": 3, "failed": 0, "skipped": 0, "superseded": 0, "total": 3}
     assert not [one for one in bus.found if "/told.zip/" in one["detail"]["source"]]
+
+
+def test_a_topic_that_is_gone_for_a_while_loses_no_message_and_what_is_repeated_can_be_told(
+    stack: Stack, bus: Subscriber
+) -> None:
+    """The emulator starts a new environment after an error, which does not know what the first one has sent."""
+    sns = stack.client("sns")
+    sns.delete_topic(TopicArn=TOPIC)
+    item = upload(stack, "forbidden/untold.csv", b"id\n3\n")
+    deadline = time.monotonic() + WAIT_SECONDS
+    while last_result(stack) != "FAILED" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert last_result(stack) == "FAILED"
+    again = Subscriber(stack, "told-again")
+    again.allow("sns.amazonaws.com", TOPIC)
+    sns.create_topic(Name="ended-jobs")
+    sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=again.arn)
+    (message,) = again.of(id_of(item))
+    (once,) = {identity(one) for one in bus.at_least(id_of(item))}
+    assert once == identity(message)
+    dead = stack.client("sqs").receive_message(QueueUrl=stack.dead_letter_queue_url, MaxNumberOfMessages=10)
+    assert not [one for one in dead.get("Messages", ()) if "DDBStreamBatchInfo" in one["Body"]]
+
+
+def identity(message: dict[str, Any]) -> tuple[Any, ...]:
+    """What two announcements of one end have in common, and those of two ends have not."""
+    detail = detail_of(message)
+    return detail["job"], detail["attempt"], detail["finished_at"]
+
+
+def last_result(stack: Stack) -> str:
+    """What became of the last batch of `announce`."""
+    found = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    (mapping,) = [one for one in found if one["FunctionArn"].endswith("-announce")]
+    return str(mapping["LastProcessingResult"])
 
 
 def test_the_role_was_refused_nothing_and_read_the_stream(stack: Stack, bus: Subscriber) -> None:
