@@ -231,6 +231,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         if FUNCTIONS in parts.path:
             return "Lambda", "Lambda.Invoke", "", "TooManyRequestsException"
+        if self.command == "POST" and "urlencoded" in self.headers.get("Content-Type", ""):
+            return "SNS", "SNS.PublishBatch", "", "Throttled"
         query = parse_qs(parts.query, keep_blank_values=True)
         operation = _s3_operation(self.command, query, is_object=parts.path.strip("/").count("/") > 0)
         which = (parts.path, *query.get("partNumber", ()), self.headers.get("Range", ""))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from faults.after_kinds import DONE
 from faults.scripted_run import ScriptedRun
 from faults.servers import WORK
 from faults.sources import SOURCE
+from faults.subscriber import told
 from penstock.jobs.events import notification
 
 # Seconds from one delivery of a message to the next.
 NEXT_DELIVERY = 1_000.0
+# Attempts to announce: some more than a scenario has faults.
+ANNOUNCEMENTS = 6
 
 
 def delete_source(run: ScriptedRun) -> None:
@@ -82,6 +86,20 @@ def announce(run: ScriptedRun) -> None:
     failed = run.invoke("announce", {"Records": run.resources.writes()}).value
     if failed != []:
         run.problems.append(f"not announced: {failed}")
+
+
+def announce_through_faults(run: ScriptedRun) -> None:
+    """Announce the jobs that ended as often as Lambda does, and check that a subscriber was told of each."""
+    with told(run.resources) as take:
+        run.schedule.fault_free = False
+        event = {"Records": run.resources.writes()}
+        if not any(run.invoke("announce", event).value == [] for _ in range(ANNOUNCEMENTS)):
+            run.problems.append(f"not announced in {ANNOUNCEMENTS} attempts")
+        run.schedule.fault_free = True
+        found = Counter(take())
+    ended = {job["pk"].removeprefix("job#") for job in run.jobs()}
+    if set(found) != ended:
+        run.problems.append(f"{len(ended - set(found))} of {len(ended)} jobs were not announced")
 
 
 def overwrite_destination(run: ScriptedRun) -> None:

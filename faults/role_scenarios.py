@@ -74,6 +74,14 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     "an encrypted archive with a large member": Scenario("large-encrypted"),
     "a compressed archive with a large member": Scenario("large-tar-gzip"),
     "a large load into PostgreSQL": Scenario("large-append"),
+    "a burst of small loads, announced through throttles and a kill": Scenario(
+        "group",
+        scripted_faults=[
+            ScriptedFault("Events.PutEvents", Fault.BUSY, 7),
+            ScriptedFault("Events.PutEvents", Fault.KILL_AFTER),
+        ],
+        last=interference.announce_through_faults,
+    ),
     "a large load into PostgreSQL that may not be finished, and its announcement": Scenario(
         "large-append", "failed", before={"finish": interference.delete_plan}, last=interference.announce
     ),

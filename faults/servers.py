@@ -46,7 +46,18 @@ NAMES = {
     "AWS::StackName": "faults",
 }
 INGEST, DEAD = "ingest", "dead"
-SERVICES = ("s3", "dynamodb", "dynamodbstreams", "sqs", "sns", "stepfunctions", "iam", "sts", "secretsmanager")
+SERVICES = (
+    "s3",
+    "dynamodb",
+    "dynamodbstreams",
+    "events",
+    "sqs",
+    "sns",
+    "stepfunctions",
+    "iam",
+    "sts",
+    "secretsmanager",
+)
 ON_DEMAND = {"BillingMode": "PAY_PER_REQUEST"}
 # As in the template's jobs table.
 BY_TIME = {
