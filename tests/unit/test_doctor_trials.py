@@ -14,7 +14,7 @@ import pytest
 from doctor_fakes import NAMES
 from penstock.aws.inspection.trials import AwsTrials
 from penstock.doctor.finding import Finding, Level
-from penstock.doctor.trials import Workplace, check_database, try_all
+from penstock.doctor.trials import Workplace, check_database, read_prefixes, try_all, written_prefixes
 from penstock.errors import AccessDeniedError, InvalidRouteError, RequestRefusedError
 from penstock.model.check import Check
 from penstock.routes import Routes, parse_routes
@@ -43,11 +43,11 @@ class Tried:
     def reach(self, endpoint: str) -> str:
         return "no answer within 3 s" if endpoint in self.away else ""
 
-    def read_bucket(self, bucket: str) -> str:
-        return self._ask(bucket)
+    def read_bucket(self, bucket: str, prefix: str) -> str:
+        return self._ask(f"{bucket}{prefix}")
 
-    def write_bucket(self, bucket: str) -> str:
-        return self._ask(bucket)
+    def write_bucket(self, bucket: str, prefix: str) -> str:
+        return self._ask(f"{bucket}{prefix}")
 
     def read_text(self, bucket: str) -> str:
         return self._ask(bucket)
@@ -133,6 +133,31 @@ def test_the_database_is_checked_for_all_connections_and_not_at_all_without_one(
     assert list(check_database(workplace(Tried()), 45)) == []
     (found,) = check_database(workplace(Tried(), database=database), 45)
     assert (found.level, found.found) == (Level.OK, "1 45")
+
+
+def test_a_route_to_a_database_needs_one() -> None:
+    text = '[[route]]\nname = "orders"\nmatch = ["*"]\ndestination = "postgresql:orders"\n'
+    place = workplace(Tried(), routes=lambda: parse_routes(text, "routes.toml", NAMES))
+    (found,) = check_database(place, 45)
+    assert (found.level, found.found) == (Level.FAILED, "goes to postgresql, and the stack names no database")
+
+
+ROUTE = """
+[[route]]
+name = "{name}"
+match = {match}
+destination = "{destination}"
+"""
+
+
+def test_buckets_are_tried_where_routes_read_and_write() -> None:
+    text = ROUTE.format(name="a", match='["in/2026/*.csv", "in/20??/x"]', destination="s3://results/clean/{key}")
+    text += ROUTE.format(name="b", match='["*.gz"]', destination="s3://results/{key}") + 'source_bucket = "drops"\n'
+    routes = parse_routes(text, "routes.toml", NAMES).routes
+    assert read_prefixes(routes, "drops") == ["in/2026/", "in/", ""]
+    assert read_prefixes(routes, "others") == ["in/2026/", "in/"]
+    assert written_prefixes(routes, "results") == ["clean/", ""]
+    assert written_prefixes(routes, "unused") == [""]
 
 
 def trials(port: int) -> AwsTrials:

@@ -25,13 +25,13 @@ def version(stack: Deployment) -> Iterator[Finding]:
 
 def trials(stack: Deployment) -> Iterator[Finding]:
     """What the requests under the role of `ingest` found."""
-    sides = {f"read {one}": f"penstock connect s3://{one}" for one in stack.source_buckets}
-    sides |= {f"write {one}": f"penstock connect s3://{one} --as destination" for one in stack.destination_buckets}
+    sides = {f"read {one}/": f"penstock connect s3://{one}" for one in stack.source_buckets}
+    sides |= {f"write {one}/": f"penstock connect s3://{one} --as destination" for one in stack.destination_buckets}
     for finding in from_json(_answer(stack).get("trials")):
-        if finding.level is Level.FAILED and finding.name in sides:
+        connect = next((command for name, command in sides.items() if f"{finding.name}/".startswith(name)), "")
+        if finding.level is Level.FAILED and connect:
             # It shows the statements that the policies of bucket and key need.
-            remedy = f"{finding.remedy}\n{sides[finding.name]} --stack {stack.name}"
-            yield failed(finding.name, finding.found, remedy)
+            yield failed(finding.name, finding.found, f"{finding.remedy}\n{connect} --stack {stack.name}")
         else:
             yield finding
 

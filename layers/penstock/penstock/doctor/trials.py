@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Protocol
 
+from penstock.destinations import DESTINATIONS
 from penstock.doctor.finding import Finding, failed, guarded, not_checked, of_check, passed
 from penstock.errors import AccessDeniedError, PenstockError, ServiceUnavailableError
 from penstock.model.check import Check
+from penstock.model.route import Route
 from penstock.model.wording import counted
 from penstock.routes import Routes
 
@@ -23,6 +27,8 @@ SERVICES = {
     "events": "events",
     "secretsmanager": "secretsmanager",
 }
+# The most prefixes of one bucket that are tried.
+MOST_PREFIXES = 5
 _GATEWAYS = {"s3", "dynamodb"}
 
 
@@ -40,9 +46,9 @@ class Trials(Protocol):
         """Open a connection; return why there is none, or nothing."""
         ...
 
-    def read_bucket(self, bucket: str) -> str: ...
+    def read_bucket(self, bucket: str, prefix: str) -> str: ...
 
-    def write_bucket(self, bucket: str) -> str: ...
+    def write_bucket(self, bucket: str, prefix: str) -> str: ...
 
     def read_text(self, bucket: str) -> str: ...
 
@@ -81,10 +87,13 @@ def try_all(place: Workplace) -> Iterator[Finding]:
 def _requests(place: Workplace) -> Iterator[tuple[str, str, Callable[[], str]]]:
     trials = place.trials
     yield "s3", "routes", lambda: f"{counted(len(place.routes().routes), 'route')} read"
+    routes = _routes(place)
     for bucket in place.source_buckets:
-        yield "s3", f"read {bucket}", partial(trials.read_bucket, bucket)
+        for prefix in read_prefixes(routes, bucket):
+            yield "s3", f"read {bucket}/{prefix}".rstrip("/"), partial(trials.read_bucket, bucket, prefix)
     for bucket in place.destination_buckets:
-        yield "s3", f"write {bucket}", partial(trials.write_bucket, bucket)
+        for prefix in written_prefixes(routes, bucket):
+            yield "s3", f"write {bucket}/{prefix}".rstrip("/"), partial(trials.write_bucket, bucket, prefix)
     yield "s3", f"read {place.work_bucket}", partial(trials.read_text, place.work_bucket)
     yield "dynamodb", f"read {place.jobs_table}", partial(trials.read_item, place.jobs_table)
     if place.records_table:
@@ -138,19 +147,56 @@ def tried(name: str, work: Callable[[], str]) -> Finding:
 
 
 def check_database(place: Workplace, connections: int) -> Iterator[Finding]:
-    """Yield what the database of the stack finds, or nothing if the stack has none."""
-    if place.database is None:
-        return
+    """Yield what the database of the stack finds. A stack without one needs none, unless a route leads there."""
     database = place.database
+    if database is None:
+        for route in (one for one in _routes(place) if one.plan and DESTINATIONS[one.store].takes_dsn):
+            yield failed(
+                f"route {route.name}",
+                f"goes to {route.store}, and the stack names no database",
+                "Deploy the stack with PostgresSecretArn (a DSN or the JSON of an RDS secret in Secrets Manager).",
+            )
+        return
     yield from guarded("connection", lambda: map(of_check, database(place.routes(), connections)))
 
 
 def _secrets(place: Workplace) -> list[str]:
-    """The secrets with passwords of archives; none if the routes cannot be read, which another line says."""
+    """The secrets with passwords of archives."""
+    return sorted({route.password_secret for route in _routes(place) if route.password_secret})
+
+
+def _routes(place: Workplace) -> Sequence[Route]:
+    """The routes; none if they cannot be read, which another line says."""
     try:
-        return sorted({route.password_secret for route in place.routes().routes if route.password_secret})
+        return place.routes().routes
     except PenstockError:
-        return []
+        return ()
+
+
+def read_prefixes(routes: Sequence[Route], bucket: str) -> list[str]:
+    """Return what keys of a bucket begin with, by the routes that take them: a policy may allow only these."""
+    patterns = [
+        pattern
+        for route in routes
+        if not route.is_for_members and fnmatchcase(bucket, route.source_bucket)
+        for pattern in route.match
+    ]
+    return _few(re.split(r"[*?\[]", pattern)[0] for pattern in patterns)
+
+
+def written_prefixes(routes: Sequence[Route], bucket: str) -> list[str]:
+    """Return what keys begin with that routes write to a bucket."""
+    targets = [
+        route.destination.removeprefix("s3://").partition("/")
+        for route in routes
+        if not route.takes_apart and not DESTINATIONS[route.store].takes_rows
+    ]
+    return _few(key.partition("{")[0] for name, _, key in targets if name == bucket)
+
+
+def _few(prefixes: Iterable[str]) -> list[str]:
+    """Return a few prefixes, without the last part, which may be the name of one object; that of the bucket if none."""
+    return list(dict.fromkeys(prefix[: prefix.rfind("/") + 1] for prefix in prefixes))[:MOST_PREFIXES] or [""]
 
 
 def _read_secret(place: Workplace, secret: str) -> str:

@@ -69,8 +69,9 @@ def examine_destination(
         name = to.partition(":")[2]
         yield Group("table", "Table", ()), _request(f"table {name}", partial(trials.describe_table, name))
     else:
-        bucket = to.removeprefix("s3://").partition("/")[0]
-        yield Group("bucket", "Bucket", ()), _request(f"write {bucket}", partial(trials.write_bucket, bucket))
+        bucket, _, key = to.removeprefix("s3://").partition("/")
+        prefix = key[: key.rfind("/") + 1]
+        yield Group("bucket", "Bucket", ()), _request(f"write {bucket}", partial(trials.write_bucket, bucket, prefix))
 
 
 def _request(name: str, work: Callable[[], str]) -> Iterator[Finding]:

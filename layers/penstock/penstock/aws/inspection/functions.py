@@ -8,13 +8,18 @@ from functools import cached_property
 from typing import Any
 
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from penstock.aws.errors import translating
+from penstock.aws.errors import code_of, translating
 from penstock.aws.inspection.values import Concurrency, Document, FunctionState, MappingState
 from penstock.errors import DestinationMissingError, ServiceUnavailableError
 
 # The function `check` opens a connection to every service, and one to the database. Its own timeout is 120 s.
 CALL_CONFIG = Config(read_timeout=130, connect_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+
+# An idle function in a VPC is made ready by the first call, which fails:
+# https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+_NOT_READY = "ResourceConflictException"
 
 # The most characters of a function's error that are shown.
 _SHOWN = 500
@@ -70,7 +75,12 @@ class FunctionReader:
 
     def invoke(self, name: str, request: Document) -> Any:
         with translating(f"lambda:InvokeFunction on {name}", missing=DestinationMissingError):
-            answer = self._client.invoke(FunctionName=name, Payload=json.dumps(request).encode())
+            try:
+                answer = self._client.invoke(FunctionName=name, Payload=json.dumps(request).encode())
+            except ClientError as error:
+                if code_of(error) != _NOT_READY:
+                    raise
+                raise ServiceUnavailableError(f"function {name} is not ready: ask again in a minute") from error
             text = answer["Payload"].read().decode(errors="replace")
         if answer.get("FunctionError"):
             raise ServiceUnavailableError(

@@ -20,7 +20,7 @@ from penstock.errors import DestinationMissingError
 # Short: a network that drops packets must not use up the time of the function.
 SECONDS = 3.0
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=SECONDS, read_timeout=10)
-# No route takes a key, and no person uses one, that begins like this.
+# No person uses a key with this part. No object is written there.
 PREFIX = "penstock-doctor/"
 # An archived object has no bytes to read: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _ARCHIVED = "InvalidObjectState"
@@ -55,11 +55,11 @@ class AwsTrials:
     def region(self) -> str:
         return str(self._client("s3").meta.region_name)
 
-    def read_bucket(self, bucket: str) -> str:
+    def read_bucket(self, bucket: str, prefix: str) -> str:
         s3 = self._client("s3")
-        read_head(s3, bucket, _key())
+        read_head(s3, bucket, _key(prefix))
         with translating(f"s3:ListBucket on {bucket}", missing=DestinationMissingError):
-            found = s3.list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents", ())
+            found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", ())
         if not found or not found[0]["Size"]:
             return "a missing key is told from a forbidden one; there is no object to read"
         key = found[0]["Key"]
@@ -74,19 +74,21 @@ class AwsTrials:
                 return "a missing key is told from a forbidden one; the first object is archived"
         return "the first byte of its first object was read"
 
-    def write_bucket(self, bucket: str) -> str:
-        s3, key = self._client("s3"), _key()
-        right = f"s3:PutObject on s3://{bucket}, and kms:GenerateDataKey and kms:Decrypt on its key if it has one"
+    def write_bucket(self, bucket: str, prefix: str) -> str:
+        s3, key = self._client("s3"), _key(prefix)
+        right = (
+            f"s3:PutObject on s3://{bucket}/{prefix}*, and kms:GenerateDataKey and kms:Decrypt on its key if it has one"
+        )
         with translating(right, missing=DestinationMissingError):
             upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-        with translating(f"s3:AbortMultipartUpload on s3://{bucket}"):
+        with translating(f"s3:AbortMultipartUpload on s3://{bucket}/{prefix}*"):
             s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
         read_head(s3, bucket, key)
         return "an upload was begun and aborted"
 
     def read_item(self, table: str) -> str:
         with translating(f"dynamodb:GetItem on table {table}", missing=DestinationMissingError):
-            self._client("dynamodb").get_item(TableName=table, Key={"pk": {"S": _key()}})
+            self._client("dynamodb").get_item(TableName=table, Key={"pk": {"S": _key("")}})
         return "an item was asked for"
 
     def describe_table(self, table: str) -> str:
@@ -95,7 +97,7 @@ class AwsTrials:
         return f"is {found}"
 
     def read_text(self, bucket: str) -> str:
-        read_head(self._client("s3"), bucket, f"jobs/{_key()}")
+        read_head(self._client("s3"), bucket, _key("jobs/"))
         return "a work file was asked for"
 
     def client(self, service: str) -> Callable[[], Any]:
@@ -108,5 +110,5 @@ class AwsTrials:
         return self._clients[service]
 
 
-def _key() -> str:
-    return f"{PREFIX}{uuid.uuid4().hex}"
+def _key(prefix: str) -> str:
+    return f"{prefix}{PREFIX}{uuid.uuid4().hex}"
