@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from deployed_template import ACCOUNT, REGION, deployed
 from penstock.aws.stack_outputs import StackOutputs
+from penstock.connect.listing import MOST_BUCKETS, MOST_CHARACTERS
+from penstock.connect.listing import PARAMETERS as PARAMETER_NAMES
 from penstock.connect.model import Connection, Side, StackTarget, Via
 from penstock.connect.needs import key_users, needs_of
 from penstock.wiring.connect import stack_target
@@ -60,6 +63,15 @@ def test_connect_reads_parameters_and_outputs_of_the_template(template: dict[str
     assert target.keys == (KEY,)
     assert target.after_actions == "none"
     assert all((target.queue_url, target.roles[Side.SOURCE], target.roles[Side.DESTINATION], target.after_roles))
+
+
+def test_a_list_of_buckets_holds_what_the_template_takes(template: dict[str, Any]) -> None:
+    for name in PARAMETER_NAMES.values():
+        parameter = template["Parameters"][name]
+        names = ["b" * 38 for _ in range(MOST_BUCKETS)]
+        assert int(parameter["MaxLength"]) == MOST_CHARACTERS
+        assert re.fullmatch(parameter["AllowedPattern"], ",".join(names))
+        assert not re.fullmatch(parameter["AllowedPattern"], ",".join([*names, "bbb"]))
 
 
 @pytest.mark.parametrize("side", Side)

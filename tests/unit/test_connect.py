@@ -108,6 +108,14 @@ def test_what_the_stack_lacks_is_one_command() -> None:
     assert of(findings, "notification").changes == ()
 
 
+def test_a_list_that_is_full_needs_another_stack() -> None:
+    full = stack(*(f"bucket-{number}" for number in range(20)))
+    findings = look(MemoryBucket(), BY_QUEUE, full)
+    assert "The list is full" in of(findings, "stack").text
+    assert deployment(full, findings) == ""
+    assert of(look(MemoryBucket(), DROPS, stack("b" * 795)), "stack").parameters == {}
+
+
 def test_the_command_for_the_local_stack_starts_it_again() -> None:
     findings = look(MemoryBucket(), DROPS, stack("others"))
     assert deployment(stack("others"), findings, local=True) == (

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import unquote_plus
 
 from penstock.connect.findings import AddNotification, Finding, Level, TurnOnEventBridge
-from penstock.connect.listing import PARAMETERS
+from penstock.connect.listing import listing_parameters
 from penstock.connect.location import Location
-from penstock.connect.model import Connection, Document, Side, StackTarget
+from penstock.connect.model import Connection, Document, StackTarget
 from penstock.connect.notifications import (
     EVENTBRIDGE,
     QUEUES,
@@ -55,7 +55,7 @@ def check_eventbridge(
             Level.BLOCKED,
             f"no rule of EventBridge is about {connection.bucket}: the stack has one for the buckets that it lists",
             "Deploy the stack with the parameters below.",
-            parameters={PARAMETERS[Side.SOURCE]: (connection.bucket,)},
+            parameters=listing_parameters(connection, stack),
         )
 
 
@@ -148,7 +148,7 @@ def _queue_allows(queue: Queue, connection: Connection, stack: StackTarget, loca
         f"the policy of {stack.queue_arn} does not let {connection.bucket}, of account {location.account}, "
         "send: S3 would refuse the notification",
         "Deploy the stack with the parameters below. Then --apply sets the notification.",
-        parameters={PARAMETERS[Side.SOURCE]: (connection.bucket,)},
+        parameters=listing_parameters(connection, stack),
     )
 
 
