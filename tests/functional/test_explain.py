@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from functional.s3_lake import Lake
-from penstock.explain.prices import listed_prices
+from penstock.explain.prices import LISTED, listed_prices
 from penstock.limits import MIB
 from penstock_cli.main import main
 from penstock_local.deploy import STACK_NAME
@@ -116,6 +116,32 @@ def test_an_object_is_explained_line_by_line(lake: Lake, routes: Path) -> None:
         "  time         about 1 s",
     ]
     assert lines[-1].endswith(f"dollars for a thousand like it ({listed_prices().name})")
+
+
+def test_prices_of_another_region_change_the_dollars_and_are_named(
+    lake: Lake, routes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.put("in/orders.csv.gz", gzip.compress(TEXT))
+    file = tmp_path / "prices.toml"
+    command = (
+        "explain",
+        f"{lake.uri}/in/orders.csv.gz",
+        "--routes",
+        routes,
+        "--endpoint-url",
+        lake.proxy.url,
+        "--json",
+    )
+    file.write_text(LISTED.read_text().replace('"us-east-1"', '"sa-east-1"').replace("= 0.0000166667", "= 1.0"))
+    ours, theirs = (json.loads(run(*command, *more).stdout) for more in ((), ("--prices", file)))
+    assert theirs["dollars"] > 1000 * ours["dollars"]
+    assert theirs["prices"].startswith("prices of sa-east-1, ")
+    monkeypatch.setenv("PENSTOCK_PRICES", str(file))
+    assert json.loads(run(*command).stdout) == theirs
+    file.write_text("")
+    result = run(*command)
+    assert result.exit_code == 1
+    assert f"{file}: needs region" in result.stderr
 
 
 def test_nothing_but_reads_reaches_s3(lake: Lake, routes: Path) -> None:
