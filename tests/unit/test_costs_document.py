@@ -42,7 +42,7 @@ def test_a_resource_of_another_type_has_no_price() -> None:
 def test_a_resource_that_a_default_leaves_out_costs_nothing() -> None:
     template = read_template()
     assert "Dashboard" in {charge.resource for charge in IdleStack(template, listed_prices()).charges()}
-    template["Parameters"]["Dashboard"]["Default"] = "false"
+    template["Parameters"]["CreateDashboard"]["Default"] = "false"
     template["Parameters"]["AfterActions"]["Default"] = "tag"
     charged = {charge.resource for charge in IdleStack(template, listed_prices()).charges()}
     assert "Dashboard" not in charged
