@@ -11,7 +11,7 @@ next source. Sources larger than that half are not read, but left to a separate 
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -278,9 +278,15 @@ def _rows_by_source(portion: Portion, chunk: Chunk, tables: int) -> tuple[list[i
     counts = [len(parsed.batch.rows) for _, parsed in portion]
     if tables == 1 and sum(rows.count for rows in chunk.rows) == sum(counts):
         return counts, [{}] * len(counts)
-    owner = _owner_of(portion)
+    ends = list(accumulate(counts))
     by_table = [Counter[str]() for _ in portion]
     for rows in chunk.rows:
-        for row in range(rows.count):
-            by_table[owner(rows.position(row).row)][rows.table.name] += 1
+        # The rows of a table are in the order of their records.
+        numbers = [rows.position(row).row for row in range(rows.count)]
+        first = 0
+        for source, end in enumerate(ends):
+            after = bisect_left(numbers, end, first)
+            if after > first:
+                by_table[source][rows.table.name] += after - first
+                first = after
     return [found.total() for found in by_table], by_table
