@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from penstock.aws.jobs_table.after_items import FIRST_CHECK_SECONDS
 from penstock.model.job import Failure, Job
 from penstock.model.job_status import JobState, JobStatus
 from penstock.testing.jobs import MemoryJobStore
@@ -58,6 +59,8 @@ class MemoryOpenJobs:
         if not self.jobs.is_unchanged(status):
             return False
         self.jobs.end(status.job_id, state, receipt=None, failure=failure)
+        if status.after:
+            self.jobs.afters[status.job_id] = self.jobs.clock() + FIRST_CHECK_SECONDS
         return True
 
     def fail_unrecorded(self, job: Job, failure: Failure) -> bool:
@@ -78,6 +81,7 @@ class MemoryOpenJobs:
             upload=job.source,
             holder=f"restart-{next(self._names)}",
             lease_until=now,
+            after=self.jobs.plan_after(job),
         )
         return True
 
