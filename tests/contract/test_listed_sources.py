@@ -197,6 +197,31 @@ def test_bytes_that_a_batch_loads_make_a_listed_source_wait(store: JobStore, clo
     assert held_by(store, placed(store)) == batched.id
 
 
+def test_a_function_that_is_killed_after_it_claimed_bytes_leaves_them_to_its_next_attempt(store: JobStore) -> None:
+    listed = placed(store)
+    assert store.unclaimed([listed]) == {listed.id}
+    with pytest.raises(JobInProgressError):
+        store.claim(job_of(EVENT), lease=60)
+    run(store, listed)
+    assert held_by(store, job_of(EVENT)) == listed.id
+
+
+def test_bytes_of_a_killed_batch_are_awaited_longer_than_its_message_is_hidden(clock: Clock) -> None:
+    """Of five receives, the fifth finds the batch done: the visibility timeout is 90 minutes at most."""
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client)
+        jobs = DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+        jobs.unclaimed([job_of(EVENT)])
+        began = clock.now
+        clock.now += 1
+        for _ in range(4):
+            with pytest.raises(JobInProgressError) as waiting:
+                jobs.claim(placed(jobs), lease=60)
+            clock.now += waiting.value.retry_after + 1
+        assert clock.now - began > 5400
+
+
 def test_a_batch_leaves_bytes_of_another_job(store: JobStore) -> None:
     run(store, placed(store))
     assert store.unclaimed([job_of(EVENT)]) == set()
