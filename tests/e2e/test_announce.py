@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from penstock_local.access import decisions
+from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import Stack
 from stack_jobs import command, job_of, upload
 
@@ -107,6 +108,7 @@ def test_a_small_object_is_announced_once(stack: Stack, bus: Subscriber, topic: 
     (event,) = bus.of(id_of(item))
     detail = event["detail"]
     assert (event["source"], event["detail-type"]) == ("penstock", "Penstock Job Succeeded")
+    assert detail["stack"] == STACK_NAME
     assert (detail["key"], detail["route"], detail["state"], detail["attempt"]) == ("told.csv", "copy", "succeeded", 1)
     head = stack.client("s3").head_object(Bucket=stack.destination_bucket, Key="told.csv")
     assert (f'"{detail["receipt"]["etag"]}"', detail["receipt"]["bytes_out"]) == (head["ETag"], 5)

@@ -38,7 +38,8 @@ FAILED = replace(
 
 
 def test_a_success_says_what_was_loaded_from_where_and_when() -> None:
-    assert detail_of(LOADED) == {
+    assert detail_of(LOADED, "drops-prod") == {
+        "stack": "drops-prod",
         "job": "0123abcd",
         "execution": "",
         "source": "s3://drops/in/añb.csv",
@@ -98,15 +99,15 @@ def test_an_object_that_was_moved_after_an_earlier_end_has_its_place() -> None:
 
 
 def test_a_person_reads_the_subject_and_the_text_and_a_filter_the_attributes() -> None:
-    told = announcement_of(FAILED)
+    told = announcement_of(FAILED, "drops-prod")
     assert told.subject == "Penstock job failed: s3://drops/in/a?b.csv"
     assert told.attributes == {"state": "failed", "route": "orders"}
     lines = told.text.splitlines()
     assert lines[0] == "The job failed."
     assert "error     TruncatedSourceError: ends at byte 7" in lines
     assert "hint      Upload it." in lines
-    assert "penstock status 0123abcd" in lines
-    assert json.loads(lines[-1]) == detail_of(FAILED)
+    assert "penstock status 0123abcd --stack drops-prod" in lines
+    assert json.loads(lines[-1]) == detail_of(FAILED, "drops-prod")
     superseded = announcement_of(replace(FAILED, state=JobState.SUPERSEDED))
     assert (superseded.kind, superseded.text.splitlines()[0]) == ("Penstock Job Superseded", "The job was superseded.")
 

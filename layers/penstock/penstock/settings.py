@@ -60,8 +60,9 @@ class Settings:
     # Bytes above which `after` copies an object in parts of so many bytes; 0 for what S3 copies at once. For tests.
     copy_bytes: int = 0
 
-    # ARN of the topic to which `announce` publishes; empty for none.
+    # ARN of the topic to which `announce` publishes; empty for none. The stack that it names.
     events_topic: str = ""
+    stack: str = ""
 
     VARIABLES: ClassVar[frozenset[str]] = frozenset(
         {
@@ -92,6 +93,7 @@ class Settings:
             "PENSTOCK_UPLOAD_ROLES",
             "PENSTOCK_AFTER_ACTIONS",
             "PENSTOCK_EVENTS_TOPIC",
+            "PENSTOCK_STACK",
             "PENSTOCK_COPY_BYTES",
         }
     )
@@ -157,4 +159,5 @@ class Settings:
             copy_bytes=number("PENSTOCK_COPY_BYTES", int, 0),
             after_actions=environment.get("PENSTOCK_AFTER_ACTIONS", "") or "none",
             events_topic=environment.get("PENSTOCK_EVENTS_TOPIC", ""),
+            stack=environment.get("PENSTOCK_STACK", ""),
         )

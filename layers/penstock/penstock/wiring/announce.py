@@ -21,4 +21,4 @@ def build_announcer(settings: Settings) -> Announcer:
     if settings.events_topic:
         channels.append(SnsTopic(sns_client, settings.events_topic))
     table = JobsTable(dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
-    return Announcer(channels, SpanProgress(table, Backoff(), time.sleep).added_to)
+    return Announcer(channels, SpanProgress(table, Backoff(), time.sleep).added_to, settings.stack)

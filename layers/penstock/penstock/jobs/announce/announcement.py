@@ -25,24 +25,25 @@ LONGEST_MESSAGE, LONGEST_HINT, LONGEST_WARNING, MOST_WARNINGS = 4_000, 1_000, 50
 LONGEST_SUBJECT = 99
 
 
-def announcement_of(status: JobStatus) -> Announcement:
-    """Return what is told of an ended job."""
-    detail = detail_of(status)
+def announcement_of(status: JobStatus, stack: str = "") -> Announcement:
+    """Return what is told of an ended job of a stack."""
+    detail = detail_of(status, stack)
     attributes = {"state": str(status.state), "route": status.route}
     return Announcement(
         KINDS[status.state],
         detail,
         status.finished_at,
         _subject(status),
-        f"{_text(status)}\n\n{json.dumps(detail, ensure_ascii=False)}\n",
+        f"{_text(status, stack)}\n\n{json.dumps(detail, ensure_ascii=False)}\n",
         {name: value for name, value in attributes.items() if value},
     )
 
 
-def detail_of(status: JobStatus) -> dict[str, object]:
+def detail_of(status: JobStatus, stack: str = "") -> dict[str, object]:
     """Return the detail of the event: docs/events.md lists the fields."""
     progress = status.progress
     detail: dict[str, object] = {
+        "stack": stack,
         "job": status.job_id,
         "execution": status.execution,
         "source": status.source,
@@ -115,7 +116,7 @@ def _subject(status: JobStatus) -> str:
     return _cut(ascii_only, LONGEST_SUBJECT)
 
 
-def _text(status: JobStatus) -> str:
+def _text(status: JobStatus, stack: str) -> str:
     """Return some lines for people."""
     progress = status.progress
     lines = [
@@ -140,7 +141,8 @@ def _text(status: JobStatus) -> str:
     ]
     head = f"The job {'was superseded' if status.state is JobState.SUPERSEDED else status.state}."
     shown = [f"{name:<9} {_printable(text)}" for name, text in lines if text]
-    return "\n".join([head, "", *shown, "", f"penstock status {status.job_id}"])
+    command = f"penstock status {status.job_id}{f' --stack {stack}' if stack else ''}"
+    return "\n".join([head, "", *shown, "", command])
 
 
 def _printable(text: str) -> str:

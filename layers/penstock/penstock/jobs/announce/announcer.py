@@ -26,7 +26,8 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
-    """``channels`` take the announcements; ``with_spans`` adds what the spans of an execution delivered.
+    """``channels`` take the announcements; ``with_spans`` adds what the spans of an execution delivered. ``stack`` is
+    the name of the stack.
 
     A batch is retried from its first failed write on. What a channel has taken is not sent to it again, as long as the
     same environment gets the retry.
@@ -34,6 +35,7 @@ class Announcer:
 
     channels: Sequence[Channel]
     with_spans: Callable[[JobStatus], JobStatus]
+    stack: str = ""
     _taken: dict[tuple[int, str], None] = field(default_factory=dict)
 
     def __call__(self, changes: Sequence[JobChange]) -> Announced:
@@ -50,7 +52,7 @@ class Announcer:
         pending: dict[str, Announcement] = {}
         for number, status in ended.items():
             try:
-                pending[number] = announcement_of(self._complete(status))
+                pending[number] = announcement_of(self._complete(status), self.stack)
             except PenstockError as error:
                 failed[number] = error
         for place, channel in enumerate(self.channels):
