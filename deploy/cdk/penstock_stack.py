@@ -45,11 +45,14 @@ class Penstock(Construct):
         resources, outputs = template.pop("Resources"), template.pop("Outputs")
         file = Path(mkdtemp()) / "template.json"
         file.write_text(json.dumps({**template, "Resources": {}}))
-        CfnInclude(self, "Template", template_file=str(file))
+        included = CfnInclude(self, "Template", template_file=str(file))
         self.resources = {name: self._resource(name, entry, release) for name, entry in resources.items()}
         for name, output in outputs.items():
             value = Token.as_string(output["Value"])
-            made = CfnOutput(self, f"{name}Output", value=value, description=output.get("Description"))
+            condition = included.get_condition(output["Condition"]) if "Condition" in output else None
+            made = CfnOutput(
+                self, f"{name}Output", value=value, description=output.get("Description"), condition=condition
+            )
             made.override_logical_id(name)
 
     def _resource(self, name: str, entry: Mapping[str, Any], release: Path) -> CfnResource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from penstock.aws.errors import translating
@@ -16,6 +17,10 @@ from penstock.model.upload import Unfinished
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+# Of 1,000 uploads each. A bucket that others use may hold more: those are left to its lifecycle rule.
+MOST_PAGES = 100
 
 
 class S3OwnUploads:
@@ -52,7 +57,7 @@ class S3OwnUploads:
     def _in(self, bucket: str, seconds: float) -> Iterator[Unfinished]:
         now = datetime.fromtimestamp(self._clock(), UTC)
         with translating(f"s3:ListBucketMultipartUploads on {bucket}"):
-            for page in open_upload_pages(self._client, bucket, ""):
+            for page in islice(open_upload_pages(self._client, bucket, ""), MOST_PAGES):
                 for upload in page.get("Uploads", ()):
                     age = (now - upload["Initiated"]).total_seconds()
                     initiator = upload.get("Initiator", {}).get("ID", "")
