@@ -292,7 +292,8 @@ class AccessDeniedError(PermanentError):
     def __init__(self, right: str, *, detail: str = "", hint: str = "") -> None:
         super().__init__(
             f"access denied: {right}" + (f" ({detail})" if detail else ""),
-            hint=hint or f"Grant {right} to the function's role, in its IAM policy and in the bucket or key policy.",
+            hint=hint
+            or f"Grant {right} to the role, in the bucket or key policy too; `penstock doctor` shows what lacks.",
         )
         self.right = right
 
