@@ -56,6 +56,20 @@ columns = [{{ name = "id", type = "integer", nullable = false }}, {{ name = "nam
 )
 ROUTES += """
 [[route]]
+name = "filed"
+match = ["filed/*.csv"]
+destination = "postgresql:filed"
+after = { success = "move:done/", failure = "move:quarantine/" }
+[route.table]
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }]
+
+[[route]]
+name = "not granted"
+match = ["unwanted/*"]
+destination = "s3://{destination_bucket}/{key}"
+after = { success = "delete" }
+
+[[route]]
 name = "encrypted"
 match = ["encrypted/*.zip"]
 archive = "members"
@@ -98,6 +112,7 @@ PARAMETERS = {
     "DestinationBucketNames": EXISTING_DESTINATION,
     "SourceTopicArns": "arn:aws:sns:us-east-1:000000000000:existing,arn:aws:sns:us-east-1:000000000000:existing-raw",
     "EventsTopicArn": "arn:aws:sns:us-east-1:000000000000:ended-jobs",
+    "AfterActions": "move",
     "ArchiveSecretArns": "arn:aws:secretsmanager:us-east-1:000000000000:secret:archives/e2e-*",
 }
 

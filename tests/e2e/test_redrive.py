@@ -86,7 +86,7 @@ def test_a_failed_load_is_found_explained_fixed_and_redriven(stack: Stack, data:
     # The emulator writes the log lines of an invocation when it ends.
     logged = function_logs(stack)
     functions = {"ingest", "plan", "index", "work", "finish", "abort"}
-    assert {line.function for line in logged} - {"announce", "reconcile"} == functions
+    assert {line.function for line in logged} - {"after", "announce", "reconcile"} == functions
     assert any(job in line.text for line in function_logs(stack, ["ingest"]))
     assert {line.function for line in function_logs(stack, ["abort"])} == {"abort"}
     assert len({line.id for line in logged}) == len(logged)
