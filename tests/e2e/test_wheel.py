@@ -4,69 +4,28 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
-import venv
-from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from installed_wheel import Command, installed_penstock
 from penstock_cli.main import COMMANDS
 from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import Stack
 from stack_jobs import job_of
 
-ROOT = Path(__file__).parents[2]
+__all__ = ["installed_penstock"]
+
 ROWS = 1000
 GROUPS = {"local": ("up", "down", "status", "logs"), "routes": ("check",)}
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
 
 
-def pip(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="session")
-def penstock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command, in an environment with only the requirements of the wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
-    venv.create(folder / "empty", with_pip=False, symlinks=True)
-    python = folder / "empty" / "bin" / "python"
-    pip("--python", str(python), "install", "--no-compile", f"{next(folder.glob('*.whl'))}[local]")
-    return python.with_name("penstock")
-
-
-class Command:
-    """Runs the command in its own folder, with its own environment."""
-
-    def __init__(self, path: Path, folder: Path, environment: Mapping[str, str]) -> None:
-        self.path, self.folder = path, folder
-        self.environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **environment}
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Run the command and return its output, including warnings and errors."""
-        done = subprocess.run(
-            [self.path, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, (arguments, done.stdout)
-        assert "Traceback" not in done.stdout
-        return done.stdout
-
-
 @pytest.fixture
-def command(penstock: Path, tmp_path: Path) -> Command:
-    return Command(penstock, tmp_path, {})
+def command(installed_penstock: Path, tmp_path: Path) -> Command:
+    return Command(installed_penstock, tmp_path, {})
 
 
 def test_every_command_has_a_help(command: Command) -> None:
@@ -108,8 +67,8 @@ def test_the_local_stack_of_the_wheel_delivers_an_object(command: Command) -> No
         command.run("local", "down")
 
 
-def test_every_command_works_on_a_stack(penstock: Path, stack: Stack, tmp_path: Path) -> None:
-    command = Command(penstock, tmp_path, {**stack.environment, "PENSTOCK_STACK": STACK_NAME})
+def test_every_command_works_on_a_stack(installed_penstock: Path, stack: Stack, tmp_path: Path) -> None:
+    command = Command(installed_penstock, tmp_path, {**stack.environment, "PENSTOCK_STACK": STACK_NAME})
     lines = "".join(f"{n},name {n}\n" for n in range(ROWS))
     text = f"id,name\n{lines}"
     (tmp_path / "wheel.csv").write_text(text)
