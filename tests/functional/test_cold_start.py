@@ -85,3 +85,10 @@ def test_nobody_looks_for_garbage_meanwhile_nor_among_what_was_loaded_later(verb
     assert begun.stopped
     assert begun.started
     assert begun.kept > len(begun.modules)
+
+
+def test_announce_makes_a_client_of_the_jobs_table_alone_before_its_first_end() -> None:
+    begun = start("announce")
+    assert begun.clients == ["dynamodb"]
+    assert not {name.split(".")[0] for name in begun.modules} & {"boto3", "s3transfer", "psycopg", "zlib_ng"}
+    assert (begun.stopped, begun.started) == (True, True)
