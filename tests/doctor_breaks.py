@@ -242,7 +242,7 @@ def _sql(statement: str) -> Change:
 _SUSPENDED = {"Status": "Suspended"}
 BREAKS = {
     "the visibility timeout is shorter than the function's": Break(
-        "queue", "visibility timeout", _queue(VisibilityTimeout="30")
+        "queue", "visibility timeout", _queue(VisibilityTimeout="30"), slow=True
     ),
     "the queue has no dead-letter queue": Break("queue", "dead-letter queue", _queue(RedrivePolicy=""), slow=True),
     "an event has failed for good": Break("queue", "dead letters", _bury, _dig_out, WARNING, slow=True),
@@ -289,6 +289,7 @@ BREAKS = {
         "versions of penstock-local-source",
         _s3("put_bucket_versioning", "SourceBucket", VersioningConfiguration=_SUSPENDED),
         level=WARNING,
+        slow=True,
     ),
     "unfinished uploads stay": Break(
         "buckets",
@@ -332,7 +333,12 @@ BREAKS = {
         "routes", "route items", _routes("dynamodb:{records_table}", "dynamodb:not-ours"), _restore_routes, slow=True
     ),
     "a route gets no key": Break(
-        "routes", "route decompress", _routes('match = ["orders/*"]', 'match = ["*"]'), _restore_routes, WARNING
+        "routes",
+        "route decompress",
+        _routes('match = ["orders/*"]', 'match = ["*"]'),
+        _restore_routes,
+        WARNING,
+        slow=True,
     ),
     "the role of the database lacks a right": Break(
         "database", "rights on public.orders", _sql(f"REVOKE INSERT ON orders FROM {LOADER}")
@@ -358,6 +364,7 @@ BREAKS = {
         "alarms",
         "alarm penstock-local-BacklogAlarm",
         lambda plant: plant.client("cloudwatch").disable_alarm_actions(AlarmNames=[plant.names["BacklogAlarm"]]),
+        slow=True,
     ),
     "a rule is disabled": Break(
         "stack",
