@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from contract.test_table_sink_postgres import SONGS, begin, plan_of
 from penstock.destinations.postgres.checks import check_database
 from penstock.destinations.postgres.connect import by_dsn
+from penstock.destinations.postgres.load_report import LoadReport
 from penstock.model.check import Check, failed
 from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Choice, Mode, Table, TablePlan
@@ -143,3 +144,15 @@ def test_the_name_of_a_server_is_verified_or_not(role: Database, tmp_path: Path)
 
 def test_a_superuser_is_named(database: Database) -> None:
     assert checks_of(database, None)["database role"].ok is None
+
+
+def test_a_report_that_cannot_be_written_is_no_failure(database: Database, role: Database) -> None:
+    name = f"report {role.schema}.penstock_loads"
+    found = checks_of(role)[name]
+    assert (found.ok, "lacks CREATE" in found.found) == (None, True)
+    with database._connection() as connection, connection.transaction():
+        LoadReport(connection, database.schema).ensure()
+    found = checks_of(role)[name]
+    assert (found.ok, "lacks SELECT, INSERT, UPDATE" in found.found) == (None, True)
+    database.execute(found.remedy)
+    assert checks_of(role)[name].ok

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from contract.test_table_sink_postgres import chunk, plan_of
+from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
+from penstock.destinations.postgres.tables import PostgresTables
 from penstock.errors import AccessDeniedError
 from penstock.model.column import Column, ColumnType
 from penstock.model.load import Loaded
+from penstock.model.replacement import Replacement
 from penstock.model.table import Mode, Table
 from postgres_database import Database
 
@@ -216,3 +219,37 @@ def test_a_ledger_that_others_may_read_is_left_alone(database: Database) -> None
         with sink_of(role) as sink:
             sink.fence()
             sink.abort()
+
+
+def test_members_of_an_archive_replace_a_table_with_the_same_rights(database: Database) -> None:
+    """Two attempts stage rows, the second one takes over and swaps; another archive is aborted."""
+    table = replace(SONGS, mode=Mode.REPLACE)
+
+    def stage(role: Database, replacement: Replacement, member: int) -> None:
+        with role.sink(f"{member} of {replacement.load_id}") as sink:
+            sink.join(replacement, (member,))
+            sink.begin(plan_of(table))
+            sink.load(chunk(table, [str(member), "new"]))
+            sink.finish()
+
+    first = Replacement("g" * 32, "a" * 32, "attempt 1", "songs", "series", "01")
+    second = replace(first, attempt="attempt 2")
+    given_up = replace(first, id="n" * 32, job_id="b" * 32, order="02")
+    with prepared(database, PLAIN) as names, database.role() as role:
+        for grant in CASES["replace"].grants:
+            database.execute(f"GRANT {grant.format(**names)} TO {role.user}")
+        store = PostgresTables(by_dsn(role.dsn))
+        with store.open_swap(first, [table]) as swap:
+            swap.begin()
+        stage(role, first, 1)
+        with store.open_swap(second, [table]) as swap:
+            swap.begin()
+            stage(role, second, 1)
+            stage(role, second, 2)
+            swap.finish(2)
+            swap.finish(2)
+        with store.open_swap(given_up, [table]) as swap:
+            swap.begin()
+            stage(role, given_up, 3)
+            swap.abort()
+    assert database.execute("SELECT id FROM songs ORDER BY id") == [(1,), (2,)]

@@ -14,6 +14,7 @@ from penstock.aws.cli_hints import hint_for
 from penstock.destinations.postgres.catalog import Relation, check_columns, find, find_table
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.errors import message_of
+from penstock.destinations.postgres.load_report import LOADS, RIGHTS
 from penstock.destinations.postgres.rights import Right, lacking, ledger_right, needs_in, role_of
 from penstock.destinations.postgres.sink import FINISH_TIMEOUT, LEDGER
 from penstock.errors import PenstockError, ServiceUnavailableError
@@ -174,6 +175,7 @@ def _check_tables(connection: Connection, plan: TablePlan) -> Iterator[Check]:
     # The ledger is in the schema of the first table.
     for schema, changes in list(schemas.items())[:1]:
         yield _check_ledger(connection, schema, changes=changes)
+        yield _check_report(connection, schema)
 
 
 def _check_existing(connection: Connection, table: Table, relation: Relation) -> Iterator[Check]:
@@ -204,6 +206,16 @@ def _check_ledger(connection: Connection, schema: str, *, changes: bool) -> Chec
     remedy = "Let an administrator run the output of `penstock ledger sql`." if missing else ""
     found = "does not exist, and the role may not create it" if missing else "does not exist: the first load creates it"
     return Check(f"ledger {schema}.{LEDGER}", not missing, found, remedy)
+
+
+def _check_report(connection: Connection, schema: str) -> Check:
+    """Loads do not need the report: nothing about it is a failure."""
+    name = (schema, LOADS)
+    if find(connection, name):
+        found = _of_rights(connection, f"report {schema}.{LOADS}", [Right(RIGHTS, "table", name)])
+    else:
+        found = _of_rights(connection, f"report {schema}.{LOADS}", [Right("CREATE", "schema", (schema,))])
+    return replace(found, ok=found.ok or None)
 
 
 def _of_rights(connection: Connection, name: str, needs: Sequence[Right]) -> Check:
