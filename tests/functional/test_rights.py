@@ -69,6 +69,9 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
         ("a small object, tried again by the queue", ("IngestRole", "s3:GetObject", "work/jobs/*")),
         ("a small object, tried again by the queue", ("IngestRole", "sqs:ChangeMessageVisibility", ":ingest-*")),
         ("a large object whose source has gone before index", ("IndexRole", "dynamodb:UpdateItem", "table/jobs-*")),
+        # The buckets of the suite are existing ones, which parameters list.
+        ("a large object whose source has gone before index", ("IndexRole", "s3:ListBucket", ":*:s3:::*drops")),
+        ("a small object, the first of its name", ("IngestRole", "s3:PutObject", ":*:s3:::results-*/*")),
         (ANNOUNCED, ("AnnounceRole", "events:PutEvents", "event-bus/default")),
         (ANNOUNCED, ("AnnounceRole", "sns:Publish", ":ended-jobs")),
     ],
