@@ -18,14 +18,15 @@ from functional.test_row_loader import route as inline_route
 from lengths import long
 from machine import Plant
 from penstock.destinations.ports import TableSink
-from penstock.errors import AccessDeniedError, LeaseLostError, ServiceUnavailableError
+from penstock.errors import AccessDeniedError, JobStandsError, LeaseLostError, ServiceUnavailableError
 from penstock.jobs.events import read_event
 from penstock.jobs.ports import JobStore
+from penstock.model.after import After, AfterState, AfterStatus
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.load import Chunk, Loaded
 from penstock.model.object import Source
 from penstock.operations.redriving import Redriver
-from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryStateMachine
+from penstock.testing import ManualDeadline, MemoryEventQueue, MemoryJobStore, MemoryStateMachine
 from postgres_database import Database
 from table_machine import add_tables, route
 
@@ -286,3 +287,24 @@ def test_a_changed_route_makes_another_job_of_the_same_event() -> None:
     plant.routes_text = BUCKET.replace("{stem}", "new/{stem}")
     outcome = plant.ingest(redriven(plant.jobs, failed))
     assert outcome.job_id != failed.job_id
+
+
+@pytest.mark.parametrize(
+    ("state", "tries", "refused"),
+    [
+        (AfterState.PENDING, 0, False),
+        (AfterState.PENDING, 1, True),
+        (AfterState.ACTING, 1, True),
+        (AfterState.DONE, 1, False),
+    ],
+)
+def test_a_job_whose_object_is_being_moved_waits_with_its_redrive(state: AfterState, tries: int, refused: bool) -> None:
+    source = Source("drops", "in/a", 1, "e1")
+    after = AfterStatus(After(failure="move:quarantine/"), state, tries=tries)
+    status = JobStatus("id", JobState.FAILED, source.uri, upload=source, after=after)
+    redriver = Redriver(MemoryJobStore(time.time), MemoryEventQueue(), MemoryStateMachine(), lambda *_: None)
+    if refused:
+        with pytest.raises(JobStandsError, match="its object is being moved or tagged"):
+            redriver.check(status)
+    else:
+        assert redriver.check(status) == source
