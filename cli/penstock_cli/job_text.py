@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from penstock.model.after import AfterState
 from penstock.model.job import Failure
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import MemberCounts
@@ -97,6 +98,14 @@ def location(status: JobStatus) -> str:
     if status.location is None or status.upload is None or status.is_deleted:
         return ""
     return one_line(f"s3://{status.upload.bucket}/{status.location.key}")
+
+
+def moved(status: JobStatus) -> str:
+    """Format what became of the object after its job: ``, now quarantine/a.csv``, ``, delete failed``; often empty."""
+    action = status.after.plan.action(status.state) if status.after else None
+    told = f", now {status.location.key}" if location(status) and status.location else ""
+    is_failed = status.after is not None and status.after.state is AfterState.FAILED
+    return told + (f", {action.text} failed" if action and is_failed else "")
 
 
 def failure_as_json(failed: Failure | None) -> dict[str, str] | None:

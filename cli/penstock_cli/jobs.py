@@ -77,7 +77,8 @@ def jobs(
 
 def _path(status: JobStatus) -> str:
     target = f" -> {status.target}" if status.target else ""
-    return f"{status.source}{target}" + (f" (member of {status.archive_job[:SHORT_ID]})" if status.archive_job else "")
+    member = f" (member of {status.archive_job[:SHORT_ID]})" if status.archive_job else ""
+    return f"{status.source}{job_text.moved(status)}{target}{member}"
 
 
 def _table(found: Sequence[JobStatus]) -> list[Safe]:

@@ -105,6 +105,6 @@ def line(status: JobStatus) -> str:
         job_text.rate(status),
         time_left(status),
         phase_of(status),
-        job_text.one_line(status.source),
+        job_text.one_line(f"{status.source}{job_text.moved(status)}"),
     ]
     return " ".join(cell for cell in cells if cell not in {"", "-"})
