@@ -94,12 +94,21 @@ def start(
         raise
 
 
-def change_routes(stack: Stack, routes: Path, *, state_dir: Path | None = None) -> Stack:
-    """Deploy a running stack again if the routes differ from its own."""
+def change(
+    stack: Stack, *, routes: Path | None = None, parameters: Mapping[str, str] = NOTHING, state_dir: Path | None = None
+) -> Stack:
+    """Deploy a running stack again if the routes or parameters differ from its own. What is not given stays."""
     state_dir = state_dir or state_directory()
     saved = json.loads(_stack_file(state_dir).read_text())
-    text = _checked_routes(routes, saved["parameters"])
-    return stack if text == saved["routes"] else _deploy(stack, build(), text, saved["parameters"], state_dir)
+    changed = {**saved["parameters"], **parameters}
+    text = saved["routes"]
+    if routes or not text:
+        text = _checked_routes(routes, changed)
+    else:
+        parse_routes(text, "the routes of the stack", *stack_names(changed))
+    if (text, changed) == (saved["routes"], saved["parameters"]):
+        return stack
+    return _deploy(stack, build(), text, changed, state_dir)
 
 
 def find(state_dir: Path | None = None) -> Stack | None:

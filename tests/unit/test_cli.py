@@ -168,10 +168,10 @@ def test_up_refuses_to_move_a_stack_to_another_port(existing: tuple[str, ...]) -
     assert "already running at http://127.0.0.1:4566" in result.stderr
 
 
-def test_up_refuses_parameters_for_a_stack_that_is_up(existing: tuple[str, ...]) -> None:
-    result = run(*existing, "up", "--parameter", "SpanBytes=33554432")
+def test_up_refuses_an_unknown_parameter_for_a_stack_that_is_up(existing: tuple[str, ...]) -> None:
+    result = run(*existing, "up", "--parameter", "SpanByte=33554432")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "penstock local down" in result.stderr
+    assert "the template has no parameter SpanByte" in result.stderr
 
 
 def test_status_shows_what_to_type_next(existing: tuple[str, ...]) -> None:

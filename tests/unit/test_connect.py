@@ -116,10 +116,10 @@ def test_a_list_that_is_full_needs_another_stack() -> None:
     assert of(look(MemoryBucket(), DROPS, stack("b" * 795)), "stack").parameters == {}
 
 
-def test_the_command_for_the_local_stack_starts_it_again() -> None:
+def test_the_command_for_the_local_stack_deploys_it_again() -> None:
     findings = look(MemoryBucket(), DROPS, stack("others"))
     assert deployment(stack("others"), findings, local=True) == (
-        "penstock local down && penstock local up --parameter SourceBucketNames=others,drops"
+        "penstock local up --parameter SourceBucketNames=others,drops"
     )
     assert deployment(stack("drops"), look(MemoryBucket()), local=True) == ""
 

@@ -55,16 +55,12 @@ def up(
     """Start the stack and print its endpoint and names.
 
     The command runs until Ctrl-C and then stops the stack, unless --detach is given. A running stack is kept; with
-    other --routes, it is deployed again.
+    other --routes or another --parameter, it is deployed again, and keeps what is in it.
     """
     if existing := stacks.find(state_dir):
         _refuse_other_port(existing, port)
-        if parameters:
-            raise LocalStackError(
-                "parameters can only be set at the start of a stack", hint="Stop it first: `penstock local down`."
-            )
-        if routes:
-            existing = stacks.change_routes(existing, routes, state_dir=state_dir)
+        check_parameters(dict(parameters))
+        existing = stacks.change(existing, routes=routes, parameters=dict(parameters), state_dir=state_dir)
         show(existing, as_json=as_json, lead="Already up")
         return
     check_parameters(dict(parameters))

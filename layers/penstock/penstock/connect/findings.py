@@ -148,8 +148,8 @@ def deployment(stack: StackTarget, findings: Sequence[Finding], *, local: bool =
     """
     parameters = [f"{name}={','.join(listed)}" for name, listed in parameters_of(findings, stack.parameters).items()]
     if local and parameters:
-        # A running stack keeps its parameters.
-        return "penstock local down && penstock local up " + " ".join(f"--parameter {one}" for one in parameters)
+        # A running stack is deployed again. It keeps its buckets and the parameters that are not named.
+        return "penstock local up " + " ".join(f"--parameter {one}" for one in parameters)
     values = " ".join(parameters)
     command = f"sam deploy --stack-name {stack.name} --region {stack.region} --parameter-overrides {values}"
     return command if parameters else ""

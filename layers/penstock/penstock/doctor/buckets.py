@@ -165,7 +165,7 @@ def _versions(stack: Deployment, bucket: str) -> Iterator[Finding]:
         yield passed(name, "are kept: a job reads the version of its event")
         return
     on = command("s3api", "put-bucket-versioning", bucket=bucket, versioning_configuration={"Status": "Enabled"})
-    found = "are not kept: a job fails if its object is overwritten before it is read"
+    found = "are not kept: an object that is overwritten before its job reads it is lost"
     yield warning(name, found, f"Keep versions, with a lifecycle rule that expires old ones:\n{on}")
 
 
