@@ -35,6 +35,14 @@ max_rejects = 10
 create = true
 
 [[route]]
+name = "measured"
+match = ["measured/*"]
+destination = "postgresql:measured"
+max_rejects = 10
+[route.table]
+create = true
+
+[[route]]
 name = "mended"
 match = ["mended/*"]
 destination = "postgresql:mended"

@@ -205,4 +205,5 @@ def test_the_next_attempt_does_the_job_of_a_killed_function(
 
 def test_only_requests_that_a_test_denied_were_refused(stack_with_fast_retries: Stack) -> None:
     refused = {str(decision) for decision in decisions(stack_with_fast_retries) if not decision.allowed}
-    assert not {text for text in refused if "not-in-the-policy" not in text}
+    # The second one is of test_existing_buckets.py.
+    assert not {text for text in refused if "not-in-the-policy" not in text and ":::not-listed/" not in text}

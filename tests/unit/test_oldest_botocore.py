@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 OLDEST = "1.36.0"
 KNOWN = ROOT / f"tests/fixtures/botocore-{OLDEST}.txt"
 # Words of our own that are also names of younger ones.
-ELSEWHERE = {"Dimensions", "KmsKeyArn", "Level", "MD5", "Pending", "aws", "context"}
+ELSEWHERE = {"Dimensions", "KmsKeyArn", "Level", "MD5", "Pending", "ResourceType", "aws", "context"}
 SERVICES = ("s3", "dynamodb", "sqs", "stepfunctions", "events", "secretsmanager")
 
 
