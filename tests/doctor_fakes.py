@@ -22,6 +22,7 @@ from penstock.aws.inspection.values import (
 from penstock.doctor.deployment import Deployment
 from penstock.doctor.finding import Finding
 from penstock.doctor.ports import Services
+from penstock.errors import PenstockError
 from penstock.routes import Routes, parse_routes
 
 QUEUE = "arn:aws:sqs:us-east-1:111122223333:lake-ingest"
@@ -96,6 +97,7 @@ class Fake:
     alarms: Sequence[Alarm] = ()
     concurrency: Concurrency = field(default_factory=lambda: Concurrency(1000, 1000))
     routes: str = ROUTES
+    routes_error: PenstockError | None = None
 
     def deployment(self) -> Deployment:
         return Deployment("lake", cast("Services", _Services(self)))
@@ -206,4 +208,6 @@ class _Keys(_Part):
 
 class _Routes(_Part):
     def read(self) -> tuple[str, Routes]:
+        if self.fake.routes_error:
+            raise self.fake.routes_error
         return "routes.toml", parse_routes(self.fake.routes, "routes.toml", NAMES)

@@ -67,6 +67,12 @@ def test_a_missing_file_is_named(texts: UriTexts, s3: Any, uri: str) -> None:
         texts.read(uri)
 
 
+def test_a_missing_object_says_what_to_do(texts: UriTexts) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        texts.read("s3://config/no-such")
+    assert raised.value.hint == "Write the file to s3://config/no-such, or correct the setting that names it."
+
+
 @pytest.mark.parametrize("uri", ["https://example.com/routes.toml", "ftp://example.com/routes.toml"])
 def test_no_other_scheme_is_read(texts: UriTexts, uri: str) -> None:
     with pytest.raises(ConfigurationError, match=uri):

@@ -66,6 +66,16 @@ def test_a_topic_is_set_up_and_taken_down_beside_what_stands() -> None:
     assert (topics.subscribed, bucket.configuration) == ({}, {"LambdaFunctionConfigurations": [THEIRS]})
 
 
+def test_nothing_is_sent_to_a_topic_whose_messages_the_queue_would_refuse() -> None:
+    topics, bucket = MemoryTopics({TOPIC: {"Policy": "{}"}}), MemoryBucket()
+    closed = MemoryQueue([])
+    apply(services(bucket, topics=topics, queue=closed), BY_TOPIC, stack("drops"), MemoryRecordFile())
+    assert (topics.subscribed, bucket.configuration) == ({}, {})
+    findings = look(bucket, BY_TOPIC, topics=topics, queue=closed)
+    assert {of(findings, name).level for name in ("queue policy", "subscription", "notification")} == {Level.BLOCKED}
+    assert of(findings, "queue policy").parameters == {"SourceTopicArns": (TOPIC,)}
+
+
 def test_a_subscription_of_others_is_used_and_left() -> None:
     subscribed = {"TopicArn": TOPIC, "Endpoint": QUEUE, "RawMessageDelivery": "true", "FilterPolicy": '{"a":["b"]}'}
     topics = MemoryTopics({TOPIC: {"Policy": "{}"}}, {"theirs": subscribed})

@@ -9,8 +9,9 @@ import pytest
 
 from doctor_fakes import BY_RULE, BY_SNS, NO_NOTIFICATIONS, QUEUE, TOPIC, Fake, rule
 from penstock.aws.inspection.values import Alarm, Concurrency, Decision, Resource
-from penstock.doctor import alarms, buckets, inside, jobs, queue, quotas, rights, stack
+from penstock.doctor import alarms, buckets, inside, jobs, queue, quotas, rights, routes, stack
 from penstock.doctor.finding import Finding, Level
+from penstock.errors import ConfigurationError
 from penstock.model.release import VERSION
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1"
@@ -39,6 +40,14 @@ def test_a_stack_of_an_earlier_release_is_to_be_deployed() -> None:
     del fake.outputs["CheckFunctionName"]
     (found,) = fake.examine(stack.outputs)
     assert (found.level, found.found) == (Level.FAILED, "of another release: CheckFunctionName missing")
+
+
+def test_a_routes_file_that_is_gone_is_one_failure_with_its_remedy() -> None:
+    fake = Fake(routes_error=ConfigurationError("s3://work/config/routes.toml does not exist", hint="Write the file."))
+    (file,) = fake.examine(routes.readable)
+    assert (file.level, file.found) == (Level.FAILED, "s3://work/config/routes.toml does not exist")
+    assert file.remedy.startswith("Write the file.\nCorrect the routes, check the file")
+    assert levels([*fake.examine(routes.destinations), *fake.examine(routes.after)]) == [Level.NOT_CHECKED] * 2
 
 
 def test_a_resource_that_was_not_made_is_named() -> None:

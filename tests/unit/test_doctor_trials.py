@@ -15,7 +15,7 @@ from doctor_fakes import NAMES
 from penstock.aws.inspection.trials import AwsTrials
 from penstock.doctor.finding import Finding, Level
 from penstock.doctor.trials import Workplace, check_database, read_prefixes, try_all, written_prefixes
-from penstock.errors import AccessDeniedError, InvalidRouteError, RequestRefusedError
+from penstock.errors import AccessDeniedError, ConfigurationError, InvalidRouteError, RequestRefusedError
 from penstock.model.check import Check
 from penstock.routes import Routes, parse_routes
 
@@ -133,6 +133,18 @@ def test_the_database_is_checked_for_all_connections_and_not_at_all_without_one(
     assert list(check_database(workplace(Tried()), 45)) == []
     (found,) = check_database(workplace(Tried(), database=database), 45)
     assert (found.level, found.found) == (Level.OK, "1 45")
+
+
+def test_the_database_is_checked_without_its_tables_if_the_routes_cannot_be_read() -> None:
+    def database(routes: Routes, connections: int) -> Iterator[Check]:
+        yield Check("connection", True, f"{len(routes.routes)} {connections}")  # its value
+
+    def gone() -> Routes:
+        raise ConfigurationError("s3://work/config/routes.toml does not exist")
+
+    connection, tables = check_database(workplace(Tried(), database=database, routes=gone), 45)
+    assert (connection.level, connection.found) == (Level.OK, "0 45")
+    assert tables == Finding("tables", Level.NOT_CHECKED, "needs the routes file, which cannot be read")
 
 
 def test_a_route_to_a_database_needs_one() -> None:

@@ -33,7 +33,7 @@ class UriTexts:
         Raises AccessDeniedError and ServiceUnavailableError as S3 does.
         """
         try:
-            with translating(f"s3:GetObject on {uri}", missing=ConfigurationError):
+            with translating(f"s3:GetObject on {uri}", missing=lambda message: _missing(uri, message)):
                 return self._bytes(uri).decode()
         except OSError as error:
             raise ConfigurationError(f"{uri}: {error.strerror or error}") from error
@@ -59,6 +59,10 @@ class UriTexts:
         with closing(answer["Body"]) as body:
             _check_size(uri, answer["ContentLength"])
             return body.read()
+
+
+def _missing(uri: str, message: str) -> ConfigurationError:
+    return ConfigurationError(message, hint=f"Write the file to {uri}, or correct the setting that names it.")
 
 
 def _check_size(uri: str, size: int) -> None:

@@ -55,9 +55,11 @@ def check_topic(
         yield from _check_topic_key(services.keys, alias, connection, stack, location)
     yield from _check_topic_policy(topic, policy_of(attributes), connection, stack, location)
     wanted = wanted_rule(TOPICS, stack.id_for(connection), topic, connection.prefix)
-    yield check_rule(configuration, wanted, stack, may_set=True)
-    yield from _check_subscription(services, topic, stack)
-    yield _queue_allows(services.queue, topic, stack)
+    allowed = _queue_allows(services.queue, topic, stack)
+    may_set = allowed.level is Level.OK
+    yield allowed
+    yield check_rule(configuration, wanted, stack, may_set=may_set)
+    yield from _check_subscription(services, topic, stack, may_set=may_set)
 
 
 def _check_topic_policy(
@@ -176,15 +178,15 @@ def _check_topic_key(
     yield Finding("topic key", Level.OK, "lets S3 send to the topic")
 
 
-def _check_subscription(services: Services, topic: str, stack: StackTarget) -> Iterator[Finding]:
+def _check_subscription(services: Services, topic: str, stack: StackTarget, *, may_set: bool) -> Iterator[Finding]:
     subscriptions = services.topics.subscriptions(topic, stack.queue_arn)
     if not subscriptions:
         yield Finding(
             "subscription",
-            Level.MISSING,
+            Level.MISSING if may_set else Level.BLOCKED,
             f"{stack.queue_arn} does not subscribe to {topic}",
-            "--apply subscribes it.",
-            changes=(Subscribe(topic, stack.queue_arn),),
+            "--apply subscribes it." if may_set else "",
+            changes=(Subscribe(topic, stack.queue_arn),) if may_set else (),
         )
         return
     first = services.subscriber.subscription(subscriptions[0])
@@ -204,7 +206,7 @@ def _queue_allows(queue: Queue, topic: str, stack: StackTarget) -> Finding:
         "queue policy",
         Level.BLOCKED,
         f"the policy of {stack.queue_arn} does not let {topic} send: its messages would be lost",
-        "Deploy the stack with the parameters below, before --apply.",
+        "Deploy the stack with the parameters below. Then --apply sets the subscription and the notification.",
         parameters={PARAMETER: (topic,)},
     )
 

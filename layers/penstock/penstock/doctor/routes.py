@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from penstock.destinations import DESTINATIONS
 from penstock.doctor.deployment import Deployment
-from penstock.doctor.finding import Finding, failed, passed, warning
-from penstock.errors import InvalidRouteError
+from penstock.doctor.finding import Finding, NotDeployedError, failed, not_checked, passed, warning
+from penstock.errors import ConfigurationError, InvalidRouteError
 from penstock.model.after import AfterLevel
 from penstock.model.route import Route
 from penstock.model.wording import counted
@@ -15,6 +15,7 @@ from penstock.routes import Routes
 from penstock.routes.covering import never_taken
 from penstock.routes.stack_buckets import refuse_unlisted_destinations, unheard
 
+UNREADABLE = "needs the routes file: see above"
 _CHECK = (
     "Correct the routes, check the file, and write it to RoutesUri:\npenstock routes check FILE --stack {stack}\n"
     "aws s3 cp FILE ROUTES_URI"
@@ -25,7 +26,9 @@ def readable(stack: Deployment) -> Iterator[Finding]:
     """Whether the routes can be read and are valid, and each gets keys."""
     try:
         file, routes = stack.routes
-    except InvalidRouteError as error:
+    except NotDeployedError:
+        raise
+    except ConfigurationError as error:
         yield failed("file", str(error), f"{error.hint}\n{_CHECK.format(stack=stack.name)}".strip())
         return
     yield passed("file", f"{counted(len(routes.routes), 'route')} in {file}")
@@ -45,7 +48,10 @@ def readable(stack: Deployment) -> Iterator[Finding]:
 
 def destinations(stack: Deployment) -> Iterator[Finding]:
     """Whether the stack may write to the destination of each route."""
-    file, routes = stack.routes
+    if (known := _readable(stack)) is None:
+        yield not_checked("destinations", UNREADABLE)
+        return
+    file, routes = known
     problems = [problem for route in routes.routes for problem in _problems(route, routes, stack, file)]
     yield from problems
     if not problems:
@@ -54,7 +60,10 @@ def destinations(stack: Deployment) -> Iterator[Finding]:
 
 def after(stack: Deployment) -> Iterator[Finding]:
     """Whether the stack allows what routes do to objects after their jobs."""
-    _, routes = stack.routes
+    if (known := _readable(stack)) is None:
+        yield not_checked("after", UNREADABLE)
+        return
+    _, routes = known
     level = AfterLevel(stack.stack.parameters.get("AfterActions", AfterLevel.NONE))
     acting = [route for route in routes.routes if route.after]
     bad = [(route, one) for route in acting for one in (route.after.actions if route.after else ())]
@@ -67,6 +76,16 @@ def after(stack: Deployment) -> Iterator[Finding]:
         )
     if acting and not bad:
         yield passed("after", f"{counted(len(acting), 'route')} within AfterActions={level}")
+
+
+def _readable(stack: Deployment) -> tuple[str, Routes] | None:
+    """Return the file and its routes; None if `readable` says why not."""
+    try:
+        return stack.routes
+    except NotDeployedError:
+        raise
+    except ConfigurationError:
+        return None
 
 
 def _problems(route: Route, routes: Routes, stack: Deployment, file: str) -> Iterator[Finding]:

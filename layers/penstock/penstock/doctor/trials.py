@@ -157,7 +157,10 @@ def check_database(place: Workplace, connections: int) -> Iterator[Finding]:
                 "Deploy the stack with PostgresSecretArn (a DSN or the JSON of an RDS secret in Secrets Manager).",
             )
         return
-    yield from guarded("connection", lambda: map(of_check, database(place.routes(), connections)))
+    routes = _readable(place)
+    yield from guarded("connection", lambda: map(of_check, database(routes or Routes((), ""), connections)))
+    if routes is None:
+        yield not_checked("tables", "needs the routes file, which cannot be read")
 
 
 def _secrets(place: Workplace) -> list[str]:
@@ -167,10 +170,15 @@ def _secrets(place: Workplace) -> list[str]:
 
 def _routes(place: Workplace) -> Sequence[Route]:
     """The routes; none if they cannot be read, which another line says."""
+    known = _readable(place)
+    return known.routes if known else ()
+
+
+def _readable(place: Workplace) -> Routes | None:
     try:
-        return place.routes().routes
+        return place.routes()
     except PenstockError:
-        return ()
+        return None
 
 
 def read_prefixes(routes: Sequence[Route], bucket: str) -> list[str]:
