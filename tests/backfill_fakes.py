@@ -19,6 +19,7 @@ ROUTES = """
 name = "orders"
 match = ["orders/*"]
 destination = "postgresql:orders"
+after = { failure = "move:quarantine/" }
 [[route]]
 name = "copy"
 match = ["in/*", "orders/*"]

@@ -22,7 +22,7 @@ from penstock_cli.progress import Progress
 from penstock_cli.stacks import StackOptions, stack_options
 
 if TYPE_CHECKING:
-    from penstock.wiring.backfill import BackfillCounts, Forecast, OpenBackfill
+    from penstock.wiring.backfill import BackfillCounts, BackfillRequest, Forecast, OpenBackfill
 
 # Five functions with jobs of 0.1 s end 50 a second. More fill the queue up to its bound, and then wait for them.
 DEFAULT_RATE = 100.0
@@ -105,10 +105,12 @@ def backfill(
         )
         clients, name = stack.clients()
         with open_backfill(clients, name, request, state=state, restart=restart, keep=not dry_run) as opened:
-            _backfill(opened, rate, output, dry_run=dry_run, yes=yes)
+            _backfill(opened, request, output, dry_run=dry_run, yes=yes)
 
 
-def _backfill(opened: OpenBackfill, rate: float, output: OutputOptions, *, dry_run: bool, yes: bool) -> None:
+def _backfill(
+    opened: OpenBackfill, request: BackfillRequest, output: OutputOptions, *, dry_run: bool, yes: bool
+) -> None:
     from penstock_cli import backfill_text  # noqa: PLC0415  # imports botocore
 
     expected: Forecast | None = None
@@ -126,7 +128,10 @@ def _backfill(opened: OpenBackfill, rate: float, output: OutputOptions, *, dry_r
         elif not output.quiet:
             from penstock.explain.prices import listed_prices  # noqa: PLC0415  # as above
 
-            echo(*backfill_text.forecast_lines(expected, rate=rate, prices=listed_prices().name), err=not dry_run)
+            lines = backfill_text.forecast_lines(
+                expected, rate=request.rate, prices=listed_prices().name, again=request.again
+            )
+            echo(*lines, err=not dry_run)
     if dry_run:
         return
     if expected and not expected.jobs:

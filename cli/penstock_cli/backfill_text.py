@@ -12,8 +12,8 @@ from penstock_cli.params import human_size
 from penstock_cli.table import aligned
 
 
-def forecast_lines(expected: Forecast, *, rate: float, prices: str) -> Iterator[str]:
-    """Yield what would be done."""
+def forecast_lines(expected: Forecast, *, rate: float, prices: str, again: bool = False) -> Iterator[str]:
+    """Yield what would be done. ``again``: also what is done already."""
     if expected.jobs:
         rows = [("route", "jobs", "size", "large", "dollars")]
         rows += [
@@ -21,9 +21,10 @@ def forecast_lines(expected: Forecast, *, rate: float, prices: str) -> Iterator[
             for name, route in expected.routes.items()
         ]
         yield from aligned([tuple(map(styled, row)) for row in rows], right={1, 2, 3, 4})
+    fewer = "" if again else ", fewer if some are done already"
     yield (
         f"{expected.jobs:,} objects, {human_size(expected.size)}: about {job_text.duration(expected.seconds)} at "
-        f"{rate:,.0f} objects a second at most, {dollars(expected.dollars)} ({prices}), fewer if some are done already"
+        f"{rate:,.0f} objects a second at most, {dollars(expected.dollars)} ({prices}){fewer}"
     )
     yield from skipped_lines(expected.skipped)
     yield (
@@ -38,6 +39,8 @@ def skipped_lines(counts: BackfillCounts) -> Iterator[str]:
         yield f"not selected: {counts.filtered:,}"
     if counts.no_route:
         yield f"no route: {counts.no_route:,}"
+    if counts.moved:
+        yield f"moved after their jobs: {counts.moved:,}"
     if counts.missing:
         yield f"missing: {counts.missing:,} do not exist"
     for name, number in sorted(counts.archived.items()):
@@ -81,6 +84,7 @@ def skipped_json(counts: BackfillCounts) -> dict[str, object]:
     return {
         "not_selected": counts.filtered,
         "no_route": counts.no_route,
+        "moved": counts.moved,
         "missing": counts.missing,
         "archived": counts.archived,
     }

@@ -113,7 +113,7 @@ def test_the_forecast_for_programs(deployed: Deployed) -> None:
     forecast = answer("s3://drops", "--dry-run")["forecast"]
     assert (forecast["jobs"], forecast["bytes"], forecast["requests"]) == (1, 4, 2)
     assert forecast["routes"]["copy"]["jobs"] == 1
-    assert forecast["skipped"] == {"not_selected": 0, "no_route": 1, "missing": 0, "archived": {}}
+    assert forecast["skipped"] == {"not_selected": 0, "no_route": 1, "moved": 0, "missing": 0, "archived": {}}
 
 
 def test_objects_are_sent_and_counted(deployed: Deployed, tmp_path: Path) -> None:
@@ -156,6 +156,8 @@ def test_again_sends_what_is_done_as_new_jobs(deployed: Deployed) -> None:
     marks = {source.again for source in deployed.sent()}
     assert len(marks) == 2
     assert "" not in marks
+    assert "done already" in run("s3://drops", "--dry-run").stdout
+    assert "done already" not in run("s3://drops", "--again", "--dry-run").stdout
 
 
 def test_routes_patterns_and_times_choose(deployed: Deployed) -> None:

@@ -116,7 +116,7 @@ def test_what_is_on_record_is_not_sent(plant: Plant) -> None:
 
 
 def test_what_is_left_out_is_counted_by_its_reason(plant: Plant) -> None:
-    plant.selection = selection(patterns=["in/*", "other"])
+    plant.selection = selection(patterns=["in/*", "other", "quarantine/*"])
     entries: list[FoundObject | Missing] = [
         found("in/1"),
         found("in/2", storage_class="GLACIER", archived=True),
@@ -124,9 +124,10 @@ def test_what_is_left_out_is_counted_by_its_reason(plant: Plant) -> None:
         Missing("s3://drops/in/4", "in/4"),
         found("orders/1"),
         found("other"),
+        found("quarantine/orders/1"),
     ]
     counts = plant.send(SortedOrigin(entries))
-    assert (counts.sent, counts.filtered, counts.no_route, counts.missing) == (1, 1, 1, 1)
+    assert (counts.sent, counts.filtered, counts.no_route, counts.moved, counts.missing) == (1, 1, 1, 1, 1)
     assert counts.archived == {"GLACIER": 1, "DEEP_ARCHIVE": 1}
 
 

@@ -54,6 +54,7 @@ class Skip(StrEnum):
 
     FILTERED = "not selected"
     NO_ROUTE = "matches no route"
+    MOVED = "was moved after its job"
     ARCHIVED = "must be restored first"
     MISSING = "does not exist"
 
@@ -71,12 +72,13 @@ class BackfillCounts:
     filtered: int = 0
     no_route: int = 0
     missing: int = 0
+    moved: int = 0
     archived: dict[str, int] = field(default_factory=dict)
 
     @property
     def seen(self) -> int:
         """All objects so far."""
-        others = self.filtered + self.no_route + self.missing + sum(self.archived.values())
+        others = self.filtered + self.no_route + self.moved + self.missing + sum(self.archived.values())
         return self.sent + self.done + self.failed + others
 
     @property
@@ -91,6 +93,8 @@ class BackfillCounts:
                 self.filtered += 1
             case Skip.NO_ROUTE:
                 self.no_route += 1
+            case Skip.MOVED:
+                self.moved += 1
             case Skip.MISSING:
                 self.missing += 1
             case Skip.ARCHIVED:

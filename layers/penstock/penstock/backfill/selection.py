@@ -48,7 +48,7 @@ class Selection:
         source = found.source(self.again)
         route = self.routes.route_of(source)
         if route is None:
-            return Skip.NO_ROUTE
+            return Skip.MOVED if self.routes.is_moved(source.bucket, source.key) else Skip.NO_ROUTE
         if self.names and route.name not in self.names:
             return Skip.FILTERED
         return Skip.ARCHIVED if found.archived else Job(source, route, destination_of(route, source))
