@@ -84,8 +84,11 @@ class Site:
         number = f"{next(_names):04}"
         return Source(self.bucket, key, len(body), answer["ETag"].strip('"'), answer.get("VersionId", ""), number)
 
-    def end(self, source: Source, after: After, state: JobState = JobState.SUCCEEDED) -> Job:
-        job = Job(source, Route("copy", ("*",), "s3://out/{key}", after=after), Target("out", source.key))
+    def end(
+        self, source: Source, after: After, state: JobState = JobState.SUCCEEDED, target: Target | None = None
+    ) -> Job:
+        route = Route("copy", ("*",), "s3://out/{key}", after=after)
+        job = Job(source, route, target or Target("out", source.key))
         claim = self.jobs.claim(job, lease=60)
         assert isinstance(claim, Claim)
         failed = state is JobState.FAILED
@@ -249,8 +252,26 @@ def test_a_taken_name_keeps_both_where_there_are_versions_and_else_the_other(sit
         assert (site.read(DONE), site.versions().count(DONE)) == (b"data", 2)
     else:
         assert site.acted(job) is AfterState.FAILED
-        assert "exists, and the bucket keeps no versions" in site.message(job)
+        assert "exists, and S3 would keep no version of it" in site.message(job)
         assert (site.read(DONE), site.read(KEY)) == (b"of another", b"data")
+
+
+def test_an_object_that_a_suspended_bucket_would_lose_is_not_overwritten(account: Account) -> None:
+    site = Site(account, versioned=True)
+    job = site.end(site.upload(), MOVE)
+    site.s3.put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration={"Status": "Suspended"})
+    site.upload(b"of others", DONE)
+    assert site.acted(job) is AfterState.FAILED
+    assert (site.read(DONE), site.read(KEY)) == (b"of others", b"data")
+
+
+def test_the_result_of_the_job_is_not_overwritten(site: Site) -> None:
+    source = site.upload()
+    site.upload(b"result", DONE)
+    job = site.end(source, MOVE, target=Target(site.bucket, DONE))
+    assert site.acted(job) is AfterState.FAILED
+    assert f"its result is s3://{site.bucket}/{DONE}" in site.message(job)
+    assert (site.read(DONE), site.read(KEY)) == (b"result", b"data")
 
 
 def test_a_key_that_would_be_too_long_is_told(site: Site) -> None:

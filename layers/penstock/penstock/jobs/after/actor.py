@@ -143,6 +143,10 @@ class AfterActor:
             return self._tag(status, place)
         if (size := len(key.encode())) > S3.max_key:
             return Ending(AfterState.FAILED, f"the key {key!r} has {size:,} bytes; S3 allows {S3.max_key:,}")
+        if status.target == _uri(source.bucket, Location(key, "", "")):
+            return Ending(
+                AfterState.FAILED, f"{_uri(source.bucket, place)} was not moved: its result is {status.target}"
+            )
         copied = status.after.copied if status.after else None
         if copied is None:
             found = self._copied(status, place, key, time_left)
@@ -169,7 +173,8 @@ class AfterActor:
             return ours
         if (found := self._look(status, place)) is not Found.CURRENT:
             return Ending(AfterState.SKIPPED, _why(found, bucket, place))
-        keeps_both = Held(0, "", place.version_id).is_versioned
+        # A null version is lost when its key is written in a bucket whose versioning is suspended by now.
+        keeps_both = Held(0, "", place.version_id).is_versioned and (there is None or there.is_versioned)
         if there and not keeps_both:
             return _clash(bucket, place, key)
         tags = self.objects.tags(bucket, place)
@@ -218,7 +223,7 @@ class AfterActor:
 
 
 def _clash(bucket: str, place: Location, key: str) -> Ending:
-    there = f"s3://{bucket}/{key} exists, and the bucket keeps no versions"
+    there = f"s3://{bucket}/{key} exists, and S3 would keep no version of it"
     return Ending(AfterState.FAILED, f"{_uri(bucket, place)} was not moved: {there}")
 
 
