@@ -122,6 +122,16 @@ def test_a_topic_must_be_named_if_the_bucket_has_none() -> None:
         look(MemoryBucket(), Connection("drops", "", Side.SOURCE, Via.SNS))
 
 
+def test_a_policy_that_is_too_long_can_be_shortened_by_a_removal() -> None:
+    found = services(bucket := MemoryBucket(owner=OTHER_ACCOUNT, caller=OTHER_ACCOUNT), stack_rules=LISTED)
+    file, target = MemoryRecordFile(), stack("drops")
+    apply(found, DROPS, target, file)
+    theirs = {"Sid": "L" * 20_480, "Effect": "Allow"}
+    bucket.statements.append(theirs)
+    remove(found, DROPS, target, file)
+    assert bucket.statements == [theirs]
+
+
 # --- Writers at the same time ---
 
 

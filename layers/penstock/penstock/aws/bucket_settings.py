@@ -116,7 +116,7 @@ class S3BucketSettings:
                 self._client.delete_bucket_policy(Bucket=self._bucket)
         else:
             with self._call("s3:PutBucketPolicy"):
-                self._client.put_bucket_policy(Bucket=self._bucket, Policy=json.dumps(policy))
+                self._client.put_bucket_policy(Bucket=self._bucket, Policy=json.dumps(policy, separators=(",", ":")))
 
     def default_encryption(self) -> tuple[str, str]:
         code = "ServerSideEncryptionConfigurationNotFoundError"
