@@ -139,3 +139,23 @@ def test_neither_after_nor_a_move_changes_a_job() -> None:
     assert len({str(job.target) for job in jobs}) == 1
     assert (moved.stored.key, moved.stored.etag, moved.pinned(2, "e2").etag) == ("done/in/a.csv", "e2", "e1")
     assert (source.stored, source.pinned(2, "e2").etag) == (source, "e2")
+
+
+@pytest.mark.parametrize(
+    ("destination", "is_refused"),
+    [
+        ("s3://drops/done/{key}", True),
+        ("s3://{source_bucket}/quarantine/a/{name}", True),
+        ("s3://drops/done.old/{key}.txt", False),
+        ("s3://out/done/{key}", False),
+    ],
+)
+def test_no_route_writes_to_where_objects_move(destination: str, is_refused: bool) -> None:
+    more = f'[[route]]\nname = "copy"\nmatch = "in/*.gz"\ndestination = "{destination}"\n'
+    if is_refused:
+        with pytest.raises(
+            InvalidRouteError, match=r"route 'copy': destination: is below .*route 'rows' moves objects"
+        ):
+            routes(more=more)
+    else:
+        assert [route.name for route in routes(more=more).routes] == ["rows", "copy"]

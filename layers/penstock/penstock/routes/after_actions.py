@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from penstock.errors import InvalidRouteError
 from penstock.model.after import After, AfterAction, AfterKind, AfterLevel
@@ -12,6 +14,7 @@ from penstock.routes.fields import Fields
 
 # An S3 key has at most 1,024 bytes, of which a prefix leaves half to the key of the object.
 LONGEST_PREFIX = 512
+FIELD = re.compile(r"\{\w+\}")
 
 
 def read_after(route: Fields) -> After | None:
@@ -77,6 +80,25 @@ def refuse_unreachable(route: Route, routes: Iterable[Route], file: str) -> None
             f"{file}: route {route.name!r}: match: gets no key: route {other.name!r} moves objects to {prefix!r}, "
             "and no route takes what lies there"
         )
+
+
+def refuse_among_moved(route: Route, routes: Iterable[Route], file: str, source_bucket: str) -> None:
+    """Raises InvalidRouteError if a route writes below a prefix to which objects of the same bucket move.
+
+    The object of one job could take the place of another one's result.
+    """
+    bucket, _, key = route.destination.removeprefix("s3://").partition("/")
+    head = key.partition("{")[0]
+    if not fnmatchcase(source_bucket, FIELD.sub("*", bucket)):
+        return
+    for other in routes:
+        prefixes = other.after.prefixes if other.after and fnmatchcase(source_bucket, other.source_bucket) else ()
+        if found := next((prefix for prefix in prefixes if head.startswith(prefix)), None):
+            raise InvalidRouteError(
+                f"{file}: route {route.name!r}: destination: is below {found!r} of {source_bucket}, "
+                f"to which route {other.name!r} moves objects",
+                hint="Choose another prefix for one of them.",
+            )
 
 
 def refuse_actions(routes: Iterable[Route], level: AfterLevel, file: str) -> None:

@@ -45,7 +45,7 @@ from penstock.model.route import (
     MEMBERS,
     Route,
 )
-from penstock.routes.after_actions import read_after, refuse_unreachable
+from penstock.routes.after_actions import read_after, refuse_among_moved, refuse_unreachable
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
 from penstock.routes.patterns import LONGEST
@@ -79,6 +79,7 @@ def parse_routes(text: str, file: str, stack: Mapping[str, str], buckets: StackB
             _refuse_without_members(route, routes, file)
         if route.plan is None and not route.takes_apart:
             for bucket in buckets.sources or (stack["source_bucket"],):
+                refuse_among_moved(route, routes, file, bucket)
                 _refuse_possible_loop(route, routes, file, bucket)
     return Routes(routes, stack["source_bucket"] or (*buckets.sources, "")[0], buckets)
 
