@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from faults.any_run import run
 from faults.report import occurrence_table, table, too_rare
-from faults.run import Result, run
+from faults.run import Result
 from faults.run_plans import PROFILES, plan_run
 from faults.scenario_run import run_scenario
 from faults.scenarios import SCENARIOS

@@ -226,6 +226,13 @@ class RunResources:
         """Move a message to the dead-letter queue, as after its last delivery."""
         self.servers.client("sqs").send_message(QueueUrl=self.queue_url(DEAD), MessageBody=body)
 
+    def waiting_messages(self) -> int:
+        """The number of messages in both queues."""
+        sqs, name = self.servers.client("sqs"), "ApproximateNumberOfMessages"
+        urls = [self.queue_url(queue) for queue in (INGEST, DEAD)]
+        found = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name] for url in urls]
+        return sum(map(int, found))
+
     def take_messages(self) -> list[str]:
         """Receive and delete all messages of the ingest queue; return their bodies."""
         sqs, url = self.servers.client("sqs"), self.queue_url(INGEST)

@@ -39,7 +39,8 @@ class JobKind:
     ``rejects`` are the numbers of the rejected records. ``members`` are the expected objects of an
     archive, ``children`` of them with a job of their own. ``settings`` go into the environment. ``rate_factor`` scales
     the drawn rate: an attempt with many requests would otherwise seldom succeed. ``after`` is what becomes of the
-    objects in ``bucket`` when their jobs have ended.
+    objects in ``bucket`` when their jobs have ended. ``listed``: the objects come by events and by a backfill, and
+    some are uploaded again; ``files`` are then the newest uploads (see `listed_run`).
     """
 
     name: str
@@ -57,12 +58,24 @@ class JobKind:
     rate_factor: float = 1.0
     bucket: str = SOURCE
     after: AfterPlan | None = None
+    listed: bool = False
+
+
+# The kinds that a backfill sends, too, from buckets with and without versions.
+LISTED = (
+    "gzip",
+    "large-gzip",
+    "group",
+    *(f"{n}{mode}" for n in ("", "large-") for mode in ("append", "upsert", "replace", "dynamodb")),
+)
 
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
     found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_swaps(), *_encrypted()]
-    return {kind.name: kind for kind in [*found, *_after()]}
+    listed = [replace(kind, name=f"listed-{kind.name}", listed=True) for kind in found if kind.name in LISTED]
+    listed += [replace(kind, name=f"{kind.name}-plain", bucket=PLAIN) for kind in listed]
+    return {kind.name: kind for kind in [*found, *_after(), *listed]}
 
 
 def _after() -> list[JobKind]:

@@ -12,8 +12,9 @@ from dataclasses import replace
 import boto3
 import pytest
 from faults import outcome
+from faults.any_run import run
 from faults.report import table
-from faults.run import Result, Run, run
+from faults.run import Result, Run
 from faults.schedule import Fault, Schedule
 from faults.scripted_run import ScriptedFault, ScriptedSchedule
 from faults.servers import Servers, running_servers
