@@ -11,7 +11,7 @@ from functional.test_redrive import Wall, WalledSink
 from machine import Plant, StepKilledError
 from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
-from penstock.errors import DestinationMissingError, LeaseLostError, PermanentError
+from penstock.errors import DestinationMissingError, LeaseLostError, PermanentError, ServiceUnavailableError
 from penstock.jobs.runner import Outcome
 from penstock.large_jobs.job_files import JOB_SPEC, JobFolder, JobSpec
 from penstock.large_jobs.span_plan import TableSpans
@@ -128,6 +128,53 @@ def test_an_incomplete_load_is_not_a_success(database: Database) -> None:
     plant.now += 100
     plant.store.erase(source)
     assert plant.ingest(source).state is JobState.SUPERSEDED
+
+
+def staged_and_killed(database: Database, mode: str) -> tuple[Plant, Source]:
+    """An attempt has staged some rows, and its function was killed."""
+    plant = small(database, mode)
+    source = plant.upload("a.csv", TEXT.encode())
+    add_tables(
+        plant, database, lambda good: lambda job, span: cast("TableSink", WalledSink(good(job, span), Killer(3)))
+    )
+    with pytest.raises(StepKilledError):
+        plant.ingest(source)
+    assert stagings(database)
+    add_tables(plant, database)
+    plant.now += 100
+    return plant, source
+
+
+def stagings(database: Database) -> list[str]:
+    return [name for name in database.tables() if name.startswith("penstock_staging")]
+
+
+@pytest.mark.parametrize("incident", [erased, overtaken])
+@pytest.mark.parametrize("mode", ["replace", "atomic append"])
+def test_what_a_killed_attempt_has_staged_is_dropped_if_the_next_one_may_not_begin(
+    database: Database, mode: str, incident: Callable[[Plant, Source, Database], None]
+) -> None:
+    plant, source = staged_and_killed(database, mode)
+    incident(plant, source, database)
+    assert plant.ingest(source).state is JobState.SUPERSEDED
+    assert stagings(database) == []
+
+
+def test_a_job_does_not_end_before_what_it_has_staged_is_dropped(database: Database) -> None:
+    plant, source = staged_and_killed(database, "replace")
+    plant.store.erase(source)
+
+    def away(job: str, span: int) -> TableSink:
+        raise ServiceUnavailableError("the database is away")
+
+    add_tables(plant, database, lambda good: away)
+    plant.loads = {}
+    outcome = plant.ingest(source)
+    assert isinstance(outcome.retry, ServiceUnavailableError)
+    assert plant.jobs.jobs[outcome.job_id].state is JobState.WAITING
+    add_tables(plant, database)
+    assert plant.ingest(source).state is JobState.SUPERSEDED
+    assert stagings(database) == []
 
 
 class Sleeper(Wall):

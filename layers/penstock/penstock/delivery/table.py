@@ -122,7 +122,13 @@ class TableDelivery:
             return sink.ended() is not None or bool(sink.reached())
 
     def report_failure(self, job: Job, error: PenstockError, attempt: int, redrives: int) -> None:
-        """Let the destination report that a job has failed or is superseded, if it reports loads."""
+        """Drop what was staged, and let the destination report that a job has failed or is superseded.
+
+        Raises a retryable error if the drop fails: no later attempt would repeat it.
+        """
+        if is_staged(job.need_plan()):
+            with noting(error, "the staged rows could not be dropped", PermanentError), self.open_sink(job) as sink:
+                sink.abort()
         # The error of the job matters, not that of the report.
         with suppress(PenstockError), self.open_sink(job) as sink:
             sink.describe(origin_of(job, attempt, redrives))

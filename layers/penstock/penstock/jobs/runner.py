@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from penstock.delivery.attempt import Attempt, Delivery
@@ -139,10 +139,11 @@ class JobRunner:
             job = replace(job, source=replace(job.source, moved=claim.location))
             # Small jobs are loaded together without a claim: only the receive count shows an earlier attempt. The
             # record of a listed source may have expired.
-            receipt = self._delivered(job) if repeated or job.source.listed or not claim.is_first else None
-            if receipt is None and claim.refusal:
-                raise claim.refusal
-            receipt = receipt or self._deliver(job, claim, routes, heartbeat, deadline, fresh=fresh)
+            with self._releasing(claim):
+                receipt = self._delivered(job) if repeated or job.source.listed or not claim.is_first else None
+                if receipt is None and claim.refusal:
+                    raise claim.refusal
+                receipt = receipt or self._deliver(job, claim, routes, heartbeat, deadline, fresh=fresh)
             if receipt is None:
                 return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
@@ -152,19 +153,28 @@ class JobRunner:
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
             if (repeated or not claim.is_first) and (report := self.failures.get(job.route.store)):
                 # An earlier attempt may have begun to load, and this one may have failed before it could.
-                report(job, error, claim.number, claim.redrives)
+                with self._releasing(claim):
+                    report(job, error, claim.number, claim.redrives)
             self.jobs.close(claim, state, failure=Failure.of(error))
             return replace(outcome, state=state, failure=Failure.of(error))
         except YieldedError as error:
             self.jobs.yield_to(claim, error)
+            raise
+        self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
+        return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
+
+    @contextmanager
+    def _releasing(self, claim: Claim) -> Iterator[None]:
+        """Release the job if another attempt may succeed, unless it yields to another job."""
+        try:
+            yield
+        except YieldedError:
             raise
         except RetryableError as error:
             # If this fails, the lease expires.
             with noting(error, "the job could not be released"):
                 self.jobs.release(claim, Failure.of(error))
             raise
-        self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
-        return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
 
     def _placed(self, job: Job) -> tuple[Job, SupersededError | None]:
         """Give a listed source its place among the versions of its key (`Source.order`): it has no sequencer.
