@@ -56,5 +56,7 @@ def plan_run(seed: int, kinds: Mapping[str, JobKind], only: str = "", profile: F
     aimed = profile or PROFILES[number]
     fitting = [kinds[only]] if only else [kind for kind in kinds.values() if kind.store is stores[store]]
     turn, kind = divmod(turn, len(fitting))
+    # Each profile begins with another kind: the long form has fewer turns than a destination has kinds.
+    kind = (kind + number * len(fitting) // len(PROFILES)) % len(fitting)
     rate = RATES[turn % len(RATES)]
     return RunPlan(fitting[kind], aimed, max(rate, aimed.min_rate) * fitting[kind].rate_factor)
