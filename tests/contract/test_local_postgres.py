@@ -121,6 +121,7 @@ def test_root_starts_it_from_a_folder_that_only_root_may_enter(closed: Path, tmp
 
 
 @as_root
+@pytest.mark.long
 def test_a_copy_for_the_servers_user_is_made_once_readable_by_all_and_writable_by_root(
     closed: Path, copies: Path
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_copy_for_the_servers_user_is_made_once_readable_by_all_and_writable_b
 
 
 @as_root
+@pytest.mark.long
 def test_a_copy_that_was_left_half_made_is_made_again(closed: Path, copies: Path) -> None:
     install = programs(copies)
     (install / "bin" / "postgres").unlink()
