@@ -1,0 +1,49 @@
+"""Read one column of a table in a route."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from penstock.model.column import Column, ColumnType
+from penstock.routes.fields import Fields
+
+# The types whose texts a strptime pattern describes.
+FORMATTED_TYPES = (ColumnType.DATE, ColumnType.TIMESTAMP)
+
+# Any time can show whether a pattern parses what it formats.
+_EXAMPLE = datetime(2024, 11, 28, 21, 22, 23, 456789, tzinfo=UTC)
+# Without one of these, strptime sets the year to 1900.
+_YEARS = ("%Y", "%y", "%G", "%c", "%x")
+
+
+def read_column(fields: Fields, nulls: tuple[str, ...]) -> Column:
+    """Read a column. ``nulls``: those of its table. Raises InvalidRouteError, which names the field."""
+    column = Column(
+        name=fields.text("name"),
+        type=ColumnType(fields.choice("type", list(ColumnType), ColumnType.TEXT)),
+        source=fields.text("from", ""),
+        nullable=fields.flag("nullable", True),  # noqa: FBT003  (the default)
+        nulls=fields.texts("nulls", nulls, empty=True),
+        formats=fields.texts("format", ()),
+    )
+    fields.refuse_unknown()
+    _check_formats(fields, column)
+    return column
+
+
+def _check_formats(fields: Fields, column: Column) -> None:
+    """Refuse a pattern that no text can match: it would reject every record."""
+    if column.formats and column.type not in FORMATTED_TYPES:
+        raise fields.complain("format", f"is for date and timestamp, not for {column.type}")
+    for pattern in column.formats:
+        try:
+            datetime.strptime(_EXAMPLE.strftime(pattern).strip(), pattern)  # noqa: DTZ007  # only a check
+        except (ValueError, re.error) as error:
+            raise fields.complain("format", f"no text can match {pattern!r}: {error}") from error
+        if not _has_year(pattern):
+            raise fields.complain("format", f"{pattern!r} has no year: add %Y, or %y for two digits")
+
+
+def _has_year(pattern: str) -> bool:
+    return any(directive in pattern.replace("%%", "") for directive in _YEARS)
