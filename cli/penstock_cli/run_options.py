@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from penstock.model.parse_options import Format
-from penstock.model.table import Mode
+from penstock.model.table import Evolve, Mode
 
 R = TypeVar("R")
 
@@ -33,6 +33,9 @@ class TableOptions:
     create: bool = False
     atomic: bool = False
     null: tuple[str, ...] = ()
+    evolve: str | None = None
+    rescue: str | None = None
+    rescue_values: bool = False
     max_rejects: str | None = None
 
     @property
@@ -58,6 +61,9 @@ class TableOptions:
             "create": self.create,
             "atomic": self.atomic,
             "nulls": self.null,
+            "evolve": self.evolve,
+            "rescue": self.rescue,
+            "rescue_values": self.rescue_values,
             "max_rejects": self.max_rejects or 0,
         }
 
@@ -93,6 +99,9 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
         metavar="TEXT",
         help="Text that means null, like an empty field. May be given several times.",
     )
+    @click.option("--evolve", type=_one_of(Evolve), help="What becomes of fields that the table has no column for.")
+    @click.option("--rescue", metavar="COLUMN", help="Column that keeps, as JSON, the fields that no other one takes.")
+    @click.option("--rescue-values", is_flag=True, help="It also keeps values of the wrong type; their cell is null.")
     @click.option(
         "--max-rejects", metavar="N|N%", help="Number or share of records that may be rejected.  [default: 0]"
     )

@@ -28,6 +28,7 @@ class Destination:
     - ``modes``: how rows are written. The first is for routes that name none.
     - ``is_transactional``: all rows of a source can become visible at once (``atomic`` in a route).
     - ``creates_tables``: it can create a table that is missing (``create`` in a route).
+    - ``evolves``: columns can be added to a table, or get a wider type (``evolve`` in a route).
     - ``has_ledger``: an interrupted load resumes, and a complete load is known by its id.
     - ``shares_commits``: several small sources may commit together.
     - ``charges_rows``: each row is a request that costs.
@@ -45,6 +46,7 @@ class Destination:
     modes: tuple[Mode, ...] = (Mode.APPEND,)
     is_transactional: bool = False
     creates_tables: bool = False
+    evolves: bool = False
     has_ledger: bool = False
     shares_commits: bool = False
     charges_rows: bool = False
@@ -60,7 +62,11 @@ class Destination:
             return "atomic", f"is not supported by {self.name}, which has no transaction for a whole source"
         if table.create and not self.creates_tables:
             return "create", f"is not supported by {self.name}: declare the table in a template"
-        return self.check(table)
+        if problem := self.check(table):
+            return problem
+        if table.grows and not self.evolves:
+            return "evolve", f'"{table.evolve}" is not supported by {self.name}'
+        return None
 
     def owns(self, uri: str) -> bool:
         """Whether a URI is one of this destination, by its prefix."""

@@ -9,10 +9,12 @@ from penstock.model.column import FieldCounts
 
 def text_of(fields: FieldCounts) -> str:
     """Field counts as JSON."""
-    return json.dumps([fields.records, fields.names, fields.missing, fields.tables])
+    more = [fields.rescued] if fields.rescued else []
+    return json.dumps([fields.records, fields.names, fields.missing, fields.tables, *more])
 
 
 def fields_of(text: str) -> FieldCounts:
     """The field counts that `text_of` wrote."""
-    records, names, missing, tables = json.loads(text)
-    return FieldCounts(records, tuple(names), tuple((table, column) for table, column in missing), tuple(tables))
+    records, names, missing, tables, *more = json.loads(text)
+    listed = tuple((table, column) for table, column in missing)
+    return FieldCounts(records, tuple(names), listed, tuple(tables), *more)

@@ -4,10 +4,12 @@ fields that have no column."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Self
+
+from penstock.model.serialization import OMIT_DEFAULT
 
 
 class ColumnType(StrEnum):
@@ -90,13 +92,15 @@ class FieldCounts:
 
     ``records`` counts records with fields that have no column; ``names`` are some of those fields. ``missing`` are
     (table, declared column) pairs for which no record has a field; it counts only for the ``tables`` that received
-    records. The default is for records whose fields are not known: nothing is missing.
+    records. The default is for records whose fields are not known: nothing is missing. ``rescued`` counts records with
+    a value of the wrong type that a rescue column keeps.
     """
 
     records: int = 0
     names: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     tables: tuple[str, ...] = ()
+    rescued: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @classmethod
     def of(
@@ -116,12 +120,17 @@ class FieldCounts:
             _listed((*self.names, *other.names)),
             tuple(each for each in self.missing if each in other.missing),
             tuple(dict.fromkeys((*self.tables, *other.tables))),
+            self.rescued + other.rescued,
         )
+
+    def with_rescued(self, records: int) -> FieldCounts:
+        """Count further records with a rescued value."""
+        return replace(self, rescued=self.rescued + records) if records else self
 
     @property
     def is_told(self) -> bool:
         """Whether a receipt reports anything."""
-        return bool(self.records or self.missing)
+        return bool(self.records or self.missing or self.rescued)
 
     @property
     def is_full(self) -> bool:

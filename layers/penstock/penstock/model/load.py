@@ -19,7 +19,7 @@ class Rows:
     values (str, int, Decimal, float, bool, date, datetime, dict, list, None). ``position(r)`` is the position of row r.
     ``full`` are the indexes of columns without None. ``raw_csv`` holds the same rows as CSV, if PostgreSQL reads them
     alike; ``columns`` are then created on first access. ``first_row`` is the number of the first record if the rows
-    are consecutive records, otherwise 0.
+    are consecutive records, otherwise 0. ``rescued`` rows have a value of the wrong type in their rescue column.
     """
 
     table: Table
@@ -30,6 +30,7 @@ class Rows:
     full: frozenset[int] = frozenset()
     raw_csv: RawCsv | None = None
     first_row: int = 0
+    rescued: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from penstock.model.column import Column
 from penstock.model.parse_options import ParseOptions
+from penstock.model.serialization import OMIT_DEFAULT
 
 
 class Form(StrEnum):
@@ -25,13 +26,26 @@ class Mode(StrEnum):
     REPLACE = "replace"
 
 
+class Evolve(StrEnum):
+    """What becomes of fields that the table has no column for: FAIL ends the load, IGNORE leaves them out, ADD makes
+    them nullable columns, and WIDEN also gives a column of numbers a wider type. Without any: a route that declares
+    columns ignores other fields; one that infers them fails if the table lacks a field of the sample, and ignores
+    fields that first appear after it."""
+
+    FAIL = "fail"
+    IGNORE = "ignore"
+    ADD = "add"
+    WIDEN = "widen"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A destination table. ``name`` may be qualified by a schema. Without ``columns`` they are inferred from
     header and sample, with these ``nulls``, and then fixed for the job. ``create``: create a missing table, unless its
     columns are ``guessed``, because no record has shown their types. ``atomic``: append or upsert all rows in one
     transaction at the end. ``inferred``: the columns are those of a sample; ``spare`` are other columns of the table,
-    for fields that appear after the sample."""
+    for fields that appear after the sample. ``rescue`` is the column that keeps what no other one takes, as one JSON
+    object for each row; with ``rescue_values`` also values of the wrong type."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -43,6 +57,14 @@ class Table:
     atomic: bool = False
     inferred: bool = False
     spare: tuple[Column, ...] = ()
+    evolve: Evolve | None = field(default=None, metadata=OMIT_DEFAULT)
+    rescue: str = field(default="", metadata=OMIT_DEFAULT)
+    rescue_values: bool = field(default=False, metadata=OMIT_DEFAULT)
+
+    @property
+    def grows(self) -> bool:
+        """Whether new fields become columns."""
+        return self.evolve in (Evolve.ADD, Evolve.WIDEN)
 
     @property
     def staged(self) -> bool:

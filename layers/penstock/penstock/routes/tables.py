@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from penstock.destinations import Destination
-from penstock.model.table import Choice, Mode, Table, TablePlan
+from penstock.model.table import Choice, Evolve, Mode, Table, TablePlan
 from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
 from penstock.routes.parse_options import read_parse_options
+from penstock.tables.rescue import RESCUE_TYPES, with_rescue
 
 
 def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
@@ -52,10 +53,14 @@ def _table(fields: Fields, name: str, destination: Destination) -> Table:
         create=fields.flag("create", False),  # noqa: FBT003  (the default)
         nulls=nulls,
         atomic=fields.flag("atomic", False),  # noqa: FBT003  (the default)
+        evolve=Evolve(fields.choice("evolve", list(Evolve), "")) if fields.has("evolve") else None,
+        rescue=fields.text("rescue") if fields.has("rescue") else "",
+        rescue_values=fields.flag("rescue_values", False),  # noqa: FBT003  (the default)
     )
     fields.refuse_unknown()
     _check(fields, table, destination)
-    return table
+    _check_rescue(fields, table)
+    return with_rescue(table) if table.columns else table
 
 
 def _check(fields: Fields, table: Table, destination: Destination) -> None:
@@ -68,3 +73,20 @@ def _check(fields: Fields, table: Table, destination: Destination) -> None:
         raise fields.complain("atomic", "is for append and upsert: replace is always atomic")
     if problem := destination.problem_of(table):
         raise fields.complain(*problem)
+
+
+def _check_rescue(fields: Fields, table: Table) -> None:
+    """Refuse a rescue column that cannot keep a JSON object, and options that leave it nothing to keep."""
+    if not table.rescue:
+        if table.rescue_values:
+            raise fields.complain("rescue_values", "needs the column that keeps the values: set `rescue`")
+        return
+    if table.evolve is Evolve.FAIL:
+        raise fields.complain("rescue", 'keeps the fields that evolve = "fail" refuses: leave one of them out')
+    if table.evolve is Evolve.WIDEN and table.rescue_values:
+        raise fields.complain("rescue_values", 'keeps the values that evolve = "widen" makes room for: choose one')
+    if table.rescue in table.key:
+        raise fields.complain("rescue", f"{table.rescue!r} is a column of the key")
+    column = next((column for column in table.columns if column.name == table.rescue), None)
+    if column and (column.type not in RESCUE_TYPES or column.source or not column.nullable):
+        raise fields.complain("rescue", f"column {table.rescue!r} must be json or text, may be null, and has no `from`")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
+from penstock.errors import InvalidTableError
 from penstock.model.column import FieldCounts
 from penstock.model.load import Chunk
 from penstock.model.record import Batch, CsvValidator, Reject
-from penstock.model.table import Table, TablePlan
+from penstock.model.table import Evolve, Table, TablePlan
 from penstock.tables.field_watch import FieldWatch, declared_columns
 from penstock.tables.forms import FORMS, Form
 from penstock.tables.late_columns import LateColumns
@@ -46,7 +47,8 @@ class ChunkBuilder:
         self.router = TableRouter(plan.choice) if plan.choice else None
         self.form = form
         self.converters: dict[Table, RowConverter] = {}
-        self.watches = {table: FieldWatch(table, routing_fields(plan)) for table in tables_of(plan)}
+        self.routing = routing_fields(plan)
+        self.watches = {table: FieldWatch(table, self.routing) for table in tables_of(plan)}
         self.late = {table: LateColumns(table) for table in tables_of(plan) if table.spare}
         self.unseen = FieldCounts(missing=declared_columns(tables_of(plan)))
         self.fields = self.unseen
@@ -62,12 +64,13 @@ class ChunkBuilder:
         parts, unfit = self._split(batch)
         # A header without rows is still checked, unless it may belong to another table.
         wanted = [(table, part) for table, part in parts.items() if table is self.table or part.rows]
-        self.fields = self._compared(parts, self.fields)
+        fields = self._compared(parts, self.fields)
         converted = [
             self._converter(wide, batch).convert(alike)
             for table, part in wanted
             for wide, alike in self._by_columns(table, part)
         ]
+        self.fields = fields.with_rescued(sum(rows.rescued for rows, _ in converted))
         faults = [reject for _, rejects in converted for reject in rejects]
         rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("position.row"))
         chunk = Chunk(
@@ -88,7 +91,10 @@ class ChunkBuilder:
     def _compared(self, parts: Mapping[Table, Batch], known: FieldCounts) -> FieldCounts:
         for table, part in parts.items():
             if part.raw_csv or part.rows:
-                known = known.plus(self.watches[table].look(part, known.missing))
+                found = self.watches[table].look(part, known.missing)
+                if found.records and table.evolve is Evolve.FAIL:
+                    raise _refused(table, part, found.names)
+                known = known.plus(found)
         return known
 
     def _split(self, batch: Batch) -> tuple[Mapping[Table, Batch], tuple[Reject, ...]]:
@@ -101,7 +107,22 @@ class ChunkBuilder:
 
     def _converter(self, table: Table, batch: Batch) -> RowConverter:
         if table not in self.watches:  # a table for one batch, with late columns
-            return RowConverter(table, batch.names, self.form)
+            return RowConverter(table, batch.names, self.form, self.routing)
         if table not in self.converters:
-            self.converters[table] = RowConverter(table, batch.names, self.form)
+            self.converters[table] = RowConverter(table, batch.names, self.form, self.routing)
         return self.converters[table]
+
+
+def _refused(table: Table, part: Batch, names: Sequence[str]) -> InvalidTableError:
+    """The error for fields without a column, where the route lets them fail."""
+    found = next((n for n, row in enumerate(part.rows) if part.names or set(names) & set(_names_of(row))), 0)
+    where = "the header" if part.names else f"record {part.position(found).row:,}"
+    listed = ", ".join(map(repr, names))
+    return InvalidTableError(
+        f'table {table.name}: {where} has fields that no column takes, and the route says evolve = "fail": {listed}',
+        hint='Add the columns, or set evolve to "add" or "ignore".',
+    )
+
+
+def _names_of(row: object) -> Sequence[str]:
+    return tuple(row) if isinstance(row, Mapping) else ()

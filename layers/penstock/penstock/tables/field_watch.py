@@ -16,7 +16,13 @@ from penstock.tables.field_names import did_you_mean, name_problem
 def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
     """The columns that a route declares, each with its table: a record may lack any of them."""
     return tuple(
-        dict.fromkeys((table.name, column.name) for table in tables if not table.inferred for column in table.columns)
+        dict.fromkeys(
+            (table.name, column.name)
+            for table in tables
+            if not table.inferred
+            for column in table.columns
+            if column.name != table.rescue
+        )
     )
 
 
@@ -33,6 +39,10 @@ class FieldWatch:
         self.takes_any = ANY in spare
         self.taken = {path_of(column)[0] for column in table.columns} | spare | {*also_used}
         self.headers = {column.source or column.name for column in table.columns} | {*also_used}
+        if table.rescue:
+            # No field of a record is read into the rescue column.
+            self.taken = self.taken - {table.rescue}
+            self.headers = self.headers - {table.rescue}
 
     def look(self, batch: Batch, missing: Collection[tuple[str, str]]) -> FieldCounts:
         """The field counts of these records. ``missing``: the columns for which no field has been found so far."""
@@ -93,19 +103,29 @@ def check_paths(plan: TablePlan, counts: FieldCounts) -> None:
             )
 
 
-def fields_left_out(counts: FieldCounts) -> tuple[str, ...]:
-    """The warnings that hold whatever the plan is: fields that were left out."""
-    if not counts.records:
-        return ()
-    names = ", ".join(map(repr, counts.names))
-    others = " and others" if counts.is_full else ""
-    hold = f"{counted(counts.records, 'record')} {'holds' if counts.records == 1 else 'hold'} fields"
-    return (f"{hold} that no column takes: {names}{others}",)
+def fields_left_out(counts: FieldCounts, rescue: str = "") -> tuple[str, ...]:
+    """The warnings that hold whatever the plan is: fields that were left out, and values of the wrong type that were
+    not loaded as such. ``rescue`` is the column that keeps them."""
+    kept = f"; column {rescue!r} keeps them" if rescue else ""
+    warnings = []
+    if counts.records:
+        names = ", ".join(map(repr, counts.names))
+        others = " and others" if counts.is_full else ""
+        warnings.append(f"{_hold(counts.records)} fields that no column takes: {names}{others}{kept}")
+    if counts.rescued:
+        warnings.append(f"{_hold(counts.rescued)} values of the wrong type{kept or '; the rescue column keeps them'}")
+    return tuple(warnings)
+
+
+def _hold(records: int) -> str:
+    return f"{counted(records, 'record')} {'holds' if records == 1 else 'hold'}"
 
 
 def field_warnings(plan: TablePlan, counts: FieldCounts) -> tuple[str, ...]:
     """For a receipt: fields that were left out, and columns that no record has a field for."""
-    warnings = [*fields_left_out(counts)]
+    tables = _tables(plan)
+    rescues = {table.rescue for table in tables}
+    warnings = [*fields_left_out(counts, rescues.pop() if len(rescues) == 1 else "")]
     absent: dict[str, list[str]] = {}
     for table, column in _not_found(plan, counts):
         absent.setdefault(table.name, []).append(column.source or column.name)
@@ -118,14 +138,17 @@ def field_warnings(plan: TablePlan, counts: FieldCounts) -> tuple[str, ...]:
 
 
 def _not_found(plan: TablePlan, counts: FieldCounts) -> list[tuple[Table, Column]]:
-    tables = (plan.table,) if plan.table else plan.choice.tables.values() if plan.choice else ()
     missing = {each for each in counts.missing if each[0] in counts.tables}
     if not missing:
         return []
     found = {
         (table.name, column.name): (table, column)
-        for table in tables
+        for table in _tables(plan)
         for column in table.columns
         if (table.name, column.name) in missing
     }
     return list(found.values())
+
+
+def _tables(plan: TablePlan) -> tuple[Table, ...]:
+    return (plan.table,) if plan.table else tuple(plan.choice.tables.values()) if plan.choice else ()

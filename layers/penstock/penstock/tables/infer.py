@@ -19,6 +19,7 @@ from penstock.model.table import Choice, Table, TablePlan
 from penstock.tables.column_kinds import Cells, IntegerKind
 from penstock.tables.field_names import name_problems
 from penstock.tables.kind_choice import PLAIN
+from penstock.tables.rescue import with_rescue
 from penstock.tables.spellings import spellings_of
 from penstock.tables.table_router import TableRouter
 
@@ -70,7 +71,7 @@ def _with_columns(table: Table, sample: Batch) -> Table:
         )
     if strange := set(table.key) - {column.name for column in columns}:
         raise InvalidTableError(f"table {table.name}: the key {min(strange)!r} is not among its columns")
-    return replace(table, columns=columns, guessed=not sample.rows, inferred=True)
+    return with_rescue(replace(table, columns=columns, guessed=not sample.rows, inferred=True))
 
 
 def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:

@@ -6,10 +6,10 @@ read value by value, to find the bad records and to convert unusual forms to the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import cast
+from typing import TypeAlias, cast
 
 from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
@@ -23,11 +23,17 @@ from penstock.tables.field_names import did_you_mean, name_problems
 from penstock.tables.field_watch import path_of
 from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.kind_choice import kind_of, stays_raw
+from penstock.tables.rescue import Rescue, is_rescued, raw_value
 
 # Characters of a message that lists a header.
 MESSAGE = 1000
 
 MISSING = "is null, but may not be"
+
+Texts: TypeAlias = "tuple[Sequence[str | None], Mapping[int, str]]"
+"""A column of texts, and why some values (by position) have no text."""
+
+NONE_WRONG: Mapping[int, str] = {}
 
 
 @dataclass(slots=True)
@@ -51,20 +57,31 @@ class RowConverter:
     ``names``: the columns of the header; empty where records are JSON objects. `FieldWatch` counts fields without a
     column. In a JSON record, a column's ``source`` is a path (keys joined by dots); a missing field is null. Numbers
     and booleans keep their JSON text, so a text column may hold them. Null tokens apply to JSON values too, except the
-    empty text in a text column: JSON has a null of its own. Key columns are never null.
+    empty text in a text column: JSON has a null of its own. Key columns are never null. ``also_used``: fields that are
+    not columns, but that the route uses.
 
     Raises InvalidTableError when the header lacks a column or names one twice.
     """
 
-    def __init__(self, table: Table, names: Sequence[str], form: Form = Form.TEXT) -> None:
+    def __init__(
+        self, table: Table, names: Sequence[str], form: Form = Form.TEXT, also_used: Collection[str] = ()
+    ) -> None:
         self.table = table
         self.form = FORMS[form]
         self.names = tuple(column.name for column in table.columns)
         if not table.columns:
             raise InvalidTableError(f"table {table.name}: its columns are not known yet")
-        self.positions = [_position(table, column, names) for column in table.columns] if names else []
-        self.getters = [getter(path_of(column)) for column in table.columns]
-        self.readers = [_Reader(column, table, self.form, json=not names) for column in table.columns]
+        self.columns = [column for column in table.columns if not table.rescue or column.name != table.rescue]
+        self.positions = [_position(table, column, names) for column in self.columns] if names else []
+        self.getters = [getter(path_of(column)) for column in self.columns]
+        self.readers = [_Reader(column, table, self.form, json=not names) for column in self.columns]
+        self.rescue = Rescue(table, names, also_used) if len(self.columns) < len(table.columns) else None
+        if self.rescue:
+            self.rescue_reader = _Reader(table.columns[self.rescue.position], table, self.form, json=True)
+        self.raw_values = [
+            raw_value(column, self.positions[number] if names else None) if is_rescued(table, column) else None
+            for number, column in enumerate(self.columns)
+        ]
 
     def convert(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
         """The good rows, and the rejects. A batch that the validator accepted is parsed only if its rows are read."""
@@ -74,13 +91,23 @@ class RowConverter:
                 self.table, self.names, parsed, batch.count, batch.position, frozenset(), batch.raw_csv, batch.first_row
             ), ()
         faults = RejectReasons()
+        rescued: dict[int, dict[str, object]] = {}
         found = self._columns(batch.rows, faults)
         columns, full = [], []
-        for position, (reader, texts) in enumerate(zip(self.readers, found, strict=True)):
-            column, is_full = reader.read(texts, faults)
+        for position, (reader, (texts, wrong)) in enumerate(zip(self.readers, found, strict=True)):
+            unfit = faults if self.raw_values[position] is None else RejectReasons()
+            for number, reason in wrong.items():
+                unfit.add(number, reader.name, reason)
+            column, is_full = reader.read(texts, unfit)
             columns.append(column)
             if is_full:
                 full.append(position)
+            self._keep(position, unfit, batch.rows, rescued)
+        if self.rescue:
+            column, is_full = self._left(self.rescue, batch.rows, rescued, faults)
+            at = self.rescue.position
+            columns.insert(at, column)
+            full = [*(number + (number >= at) for number in full), *([at] if is_full else [])]
         kept: Sequence[int] = range(len(batch.rows))
         if faults.reasons:
             keep = [position not in faults.reasons for position in kept]
@@ -89,18 +116,38 @@ class RowConverter:
         rows = Rows(self.table, self.names, columns, len(kept), lambda row: batch.position(kept[row]), frozenset(full))
         if len(kept) == batch.count:
             rows = replace(rows, first_row=batch.first_row)
+        if rescued:
+            rows = replace(rows, rescued=len(rescued.keys() - faults.reasons.keys()))
         return self.form.finish(rows), tuple(faults.rejects(batch))
 
-    def _columns(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Sequence[str | None]]:
+    def _keep(
+        self, number: int, unfit: RejectReasons, rows: Sequence[object], rescued: dict[int, dict[str, object]]
+    ) -> None:
+        """Keep the values of column ``number`` that are of the wrong type, if the rescue column takes them."""
+        raw = self.raw_values[number]
+        column = self.columns[number]
+        for position in unfit.reasons if raw else ():
+            rescued.setdefault(position, {})[column.source or column.name] = raw(rows[position]) if raw else None
+
+    def _left(
+        self, rescue: Rescue, rows: Sequence[object], rescued: Mapping[int, Mapping[str, object]], faults: RejectReasons
+    ) -> tuple[Sequence[object], bool]:
+        """The rescue column in the wanted form, and whether it is known to hold no None."""
+        texts, wrong = rescue.texts(rows, rescued)
+        for position, reason in wrong.items():
+            faults.add(position, self.table.rescue, reason)
+        return self.rescue_reader.read(texts, faults)
+
+    def _columns(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Texts]:
         if not self.positions:
             yield from self._fields(rows, faults)
         elif rows:
             columns = list(zip(*rows))  # noqa: B905  # every row is as wide as the header; `strict` doubles the time
-            yield from (columns[position] for position in self.positions)
+            yield from ((columns[position], NONE_WRONG) for position in self.positions)
         else:
-            yield from ((),) * len(self.positions)
+            yield from (((), NONE_WRONG),) * len(self.positions)
 
-    def _fields(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Sequence[str | None]]:
+    def _fields(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Texts]:
         records = cast("Sequence[Mapping[str, object]]", rows)
         if not set(map(type, rows)) <= {dict}:
             for position, row in enumerate(rows):
@@ -109,11 +156,8 @@ class RowConverter:
             records = [row if isinstance(row, Mapping) else {} for row in rows]
         for position, reason in name_problems(records).items():
             faults.add(position, "", reason)
-        for column, get in zip(self.table.columns, self.getters, strict=True):
-            texts, wrong = as_texts(list(map(get, records)), column)
-            for position, reason in wrong.items():
-                faults.add(position, column.name, reason)
-            yield texts
+        for column, get in zip(self.columns, self.getters, strict=True):
+            yield as_texts(list(map(get, records)), column)
 
 
 class _Reader:

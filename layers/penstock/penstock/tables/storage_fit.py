@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from penstock.model.column import Column, ColumnType, Storage
-from penstock.model.table import Table, TablePlan
+from penstock.errors import InvalidTableError
+from penstock.model.column import ANY, Column, ColumnType, Storage
+from penstock.model.table import Evolve, Table, TablePlan
+from penstock.tables.rescue import RESCUE_TYPES
 from penstock.tables.spellings import SPELLINGS
 
 NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT})
@@ -24,7 +26,8 @@ def fit_to_storage(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePl
 
     def fitted(table: Table) -> Table:
         storages = existing.get(table.name, {})
-        columns = tuple(fit_column(column, storages.get(column.name)) for column in table.columns)
+        _check_rescue(table, storages)
+        columns = tuple(fit_column(column, storages.get(column.name)) for column in _wanted(table, storages))
         return replace(table, columns=columns, spare=_spare(table, storages))
 
     if plan.table:
@@ -35,11 +38,35 @@ def fit_to_storage(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePl
     return plan
 
 
+def _wanted(table: Table, storages: Storages) -> tuple[Column, ...]:
+    """The columns of the plan, without inferred ones that an existing table lacks and that the route ignores."""
+    if table.evolve is not Evolve.IGNORE or not table.inferred or not storages:
+        return table.columns
+    kept = tuple(column for column in table.columns if column.name in storages or column.name == table.rescue)
+    if not kept:
+        raise InvalidTableError(
+            f"table {table.name} has no column for any field of the first records",
+            hint='Declare the columns with their fields, or let the route add them (evolve = "add").',
+        )
+    return kept
+
+
+def _check_rescue(table: Table, storages: Storages) -> None:
+    """Raise InvalidTableError if the table holds its rescue column as anything but JSON or text."""
+    held = storages.get(table.rescue) if table.rescue else None
+    if held and (held.type not in RESCUE_TYPES or held.length is not None or held.filled):
+        raise InvalidTableError(
+            f"table {table.name}: column {table.rescue!r} cannot keep JSON objects of any length",
+            hint="Make it jsonb, json or text, or name another column in `rescue`.",
+        )
+
+
 def _spare(table: Table, storages: Storages) -> tuple[Column, ...]:
-    """The columns of the table that are not in the plan."""
-    if not table.inferred:
+    """The columns of the table that are not in the plan. Where the route ignores other fields or refuses them, the
+    table itself takes no field of any name."""
+    if not (table.inferred or table.grows):
         return ()
-    own = {column.name for column in table.columns}
+    own = {column.name for column in table.columns} | ({ANY} if table.evolve else set())
     return tuple(
         fit_column(Column(name, nulls=table.nulls), held)
         for name, held in storages.items()

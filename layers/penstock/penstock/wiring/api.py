@@ -86,6 +86,9 @@ def prepare_run(
     create: bool = False,
     atomic: bool = False,
     nulls: Sequence[str] = (),
+    evolve: Literal["fail", "ignore", "add", "widen"] | None = None,
+    rescue: str | None = None,
+    rescue_values: bool = False,
     max_rejects: float | str = 0,
     dsn: str = "",
     again: bool = False,
@@ -140,6 +143,9 @@ def prepare_run(
         "create": create or None,
         "atomic": atomic or None,
         "nulls": ["", *nulls] if nulls else None,
+        "evolve": evolve,
+        "rescue": rescue,
+        "rescue_values": rescue_values or None,
     }
     spec = DestinationSpec(os.fspath(to), codec, str(max_rejects), _given(parse), _given(table))
     text = os.fspath(source)

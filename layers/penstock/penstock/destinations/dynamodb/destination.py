@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from penstock.destinations.declaration import Destination
-from penstock.model.table import Form, Mode
+from penstock.model.table import Evolve, Form, Mode, Table
+
+
+def check(table: Table) -> tuple[str, str] | None:
+    """Refuse to change the columns of a table that has none, apart from its key."""
+    if table.evolve is Evolve.ADD:
+        return "evolve", '"add" is not needed for dynamodb: an item takes any field. Leave out `evolve` and `columns`'
+    if table.evolve is Evolve.WIDEN:
+        return "evolve", '"widen" is not possible for dynamodb: an item has no columns with types. Leave it out'
+    return None
+
 
 DYNAMODB = Destination(
     name="dynamodb",
@@ -12,5 +22,6 @@ DYNAMODB = Destination(
     form=Form.VALUE,
     modes=(Mode.UPSERT,),
     charges_rows=True,
+    check=check,
     tables="penstock.destinations.dynamodb.tables",
 )

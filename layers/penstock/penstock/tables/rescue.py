@@ -1,0 +1,89 @@
+"""The rescue column: it keeps what no other column takes, as one JSON object for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from penstock.model.column import Column, ColumnType
+from penstock.model.table import Table
+from penstock.tables.cells import getter
+from penstock.tables.documents import write_document
+from penstock.tables.field_watch import path_of
+
+# The types of a rescue column.
+RESCUE_TYPES = frozenset({ColumnType.JSON, ColumnType.TEXT})
+
+Kept = Mapping[int, Mapping[str, object]]
+"""Values of the wrong type, by the position of their record and the name of their field."""
+
+
+def with_rescue(table: Table) -> Table:
+    """The table with its rescue column, unless it is among the columns. No field of a record is read into it: an
+    inferred column of that name is replaced."""
+    if not table.rescue or any(column.name == table.rescue and not column.spellings for column in table.columns):
+        return table
+    others = tuple(column for column in table.columns if column.name != table.rescue)
+    return replace(table, columns=(*others, Column(table.rescue, ColumnType.JSON, nulls=())))
+
+
+def is_rescued(table: Table, column: Column) -> bool:
+    """Whether a value of the wrong type is kept in the rescue column, and the column is null. A column that may not be
+    null rejects the record."""
+    return table.rescue_values and column.nullable and column.name not in table.key and not _is_protected(column)
+
+
+def _is_protected(column: Column) -> bool:  # noqa: ARG001  # no column is protected yet
+    """Whether the raw value of the column may appear nowhere, because the route hashes or masks it."""
+    return False
+
+
+class Rescue:
+    """Finds what the columns of one table leave, in records with a header of these ``names``, or in JSON objects.
+
+    Only whole fields of a JSON record are kept: a column may take a part of an object and leave the rest. ``also_used``
+    are fields that the route uses otherwise. Null texts of a header's fields are not kept.
+    """
+
+    def __init__(self, table: Table, names: Sequence[str], also_used: Collection[str] = ()) -> None:
+        columns = [column for column in table.columns if column.name != table.rescue]
+        self.position = next(n for n, column in enumerate(table.columns) if column.name == table.rescue)
+        self.taken = {path_of(column)[0] for column in columns} | {*also_used}
+        taken = {column.source or column.name for column in columns} | {*also_used}
+        self.others = [(name, position) for position, name in enumerate(names) if name not in taken]
+        self.has_header = bool(names)
+        self.nulls = frozenset(table.nulls)
+
+    def texts(self, rows: Sequence[object], kept: Kept) -> tuple[Sequence[str | None], dict[int, str]]:
+        """The objects as JSON texts, None where nothing is left, and why some (by position) cannot be written."""
+        texts: list[str | None] = []
+        faults: dict[int, str] = {}
+        nothing: Mapping[str, object] = {}
+        for position, row in enumerate(rows):
+            left = {**self._left(row), **kept.get(position, nothing)}
+            text = None
+            if left:
+                try:
+                    text = write_document(left)
+                except ValueError as error:
+                    faults[position] = str(error)
+            texts.append(text)
+        return texts, faults
+
+    def _left(self, row: object) -> Mapping[str, object]:
+        if self.has_header:
+            cells: Sequence[str | None] = row  # type: ignore[assignment]  # as Batch says
+            found = ((name, cells[position]) for name, position in self.others)
+            return {name: cell for name, cell in found if cell is not None and cell not in self.nulls}
+        if not isinstance(row, Mapping):
+            return {}
+        return {name: value for name, value in row.items() if name not in self.taken}
+
+
+def raw_value(column: Column, position: int | None) -> Callable[[object], object]:
+    """A function that finds the value of a column in a record, at a ``position`` of its row or as a JSON field."""
+    if position is not None:
+        at: int = position
+        return lambda row: row[at]  # type: ignore[index]  # as Batch says
+    get = getter(path_of(column))
+    return lambda row: get(row) if isinstance(row, Mapping) else None
