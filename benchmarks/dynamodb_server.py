@@ -3,8 +3,9 @@
     with light_server(latency=0.005) as endpoint: ...
 
 It runs in a process of its own and does what loading items and a jobs table need: BatchWriteItem, whose bodies it keeps
-until `written` asks for the items, DescribeTable, UpdateItem and GetItem of one key, and Query, which finds nothing. It
-checks nothing, conditions neither: correctness against DynamoDB's rules is tested on the emulator.
+until `written` asks for the items, DescribeTable, UpdateItem and GetItem of one key, TransactWriteItems of updates, and
+Query, which finds nothing. It checks nothing, conditions neither: correctness against DynamoDB's rules is tested on the
+emulator.
 """
 
 from __future__ import annotations
@@ -87,11 +88,23 @@ def _get(server: _Server, body: bytes) -> Any:
 
 
 def _update(server: _Server, body: bytes) -> Any:
-    """``SET #a = :a, #b = if_not_exists(#b, :b) ADD #c :c``."""
-    request = json.loads(body)
+    return _updated(server, json.loads(body))
+
+
+def _transact(server: _Server, body: bytes) -> Any:
+    for action in json.loads(body)["TransactItems"]:
+        _updated(server, action["Update"])
+    return {}
+
+
+def _updated(server: _Server, request: dict[str, Any]) -> Any:
+    """``SET #a = :a, #b = if_not_exists(#b, :b) REMOVE #d ADD #c :c``."""
     names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
     item = server.items[_key(request)]
-    sets, _, adds = request["UpdateExpression"].removeprefix("SET ").partition(" ADD ")
+    first, _, adds = request["UpdateExpression"].removeprefix("SET ").partition(" ADD ")
+    sets, _, removed = first.partition(" REMOVE ")
+    for name in filter(None, removed.split(", ")):
+        item.pop(names[name], None)
     for name, _, value in (each.partition(" = ") for each in sets.split(", #")):
         attribute = names["#" + name.strip("#")]
         if not value.startswith("if_not_exists"):
@@ -121,6 +134,7 @@ _OPERATIONS = {
     "DescribeTable": _describe,
     "GetItem": _get,
     "Query": _query,
+    "TransactWriteItems": _transact,
     "UpdateItem": _update,
 }
 

@@ -228,6 +228,19 @@ def test_a_batch_leaves_bytes_of_another_job(store: JobStore) -> None:
     assert store.unclaimed([job_of(replace(EVENT, etag="e2"))]) == {job_of(replace(EVENT, etag="e2")).id}
 
 
+def test_a_large_batch_leaves_those_bytes_alone_that_another_job_has(store: JobStore) -> None:
+    jobs = [job_of(replace(EVENT, key=f"{number}.csv")) for number in range(120)]
+    taken = job_of(replace(jobs[7].source, sequencer="0A00"))
+    store.unclaimed([taken])
+    assert store.unclaimed(jobs) == {job.id for job in jobs} - {jobs[7].id}
+    assert store.unclaimed(jobs) == {job.id for job in jobs} - {jobs[7].id}
+
+
+def test_of_two_events_of_the_same_bytes_in_a_batch_the_first_has_them(store: JobStore) -> None:
+    first, second, other = job_of(EVENT), job_of(replace(EVENT, sequencer="0A02")), job_of(replace(EVENT, etag="e2"))
+    assert store.unclaimed([first, second, other]) == {first.id, other.id}
+
+
 def test_a_batch_leaves_listed_sources_whose_job_has_ended(store: JobStore) -> None:
     done, new = (job_of(Source("drops", key, 1, "e", "v1", listed=True)) for key in "ab")
     store.record_many([(done, RECEIPT)], seconds=1)

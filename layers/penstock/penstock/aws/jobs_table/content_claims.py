@@ -3,19 +3,19 @@
 content#<digest of bucket, key, ETag, route>   the job that delivers these bytes, and whether a listing has found them
 
 An event of an unversioned bucket has a sequencer, and a listing has none, so that the same upload has two ids. Routes
-that add rows would add them twice. Their jobs claim the bytes first, with one more write unit for each source. Two
-events are two uploads, whatever their bytes: then the claim passes on.
+that add rows would add them twice. Their jobs claim the bytes first, with one more write unit for each source, two in
+a batch. Two events are two uploads, whatever their bytes: then the claim passes on.
 
 For all other routes, the order of the source's jobs tells whether an event has delivered the bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from penstock.aws.jobs_table.items import JobsTable, job_key, status_of
+from penstock.aws.jobs_table.items import TOGETHER, JobsTable, Values, job_key, status_of
 from penstock.errors import JobInProgressError
 from penstock.model.identity import digest
 from penstock.model.job import Job
@@ -35,6 +35,8 @@ TRIES = 3
 
 OVER = (JobState.SUPERSEDED, JobState.SKIPPED)
 
+_FREE = "attribute_not_exists(pk) OR job = :job"
+
 
 class ContentClaims:
     """Claims bytes of unversioned buckets. ``clock`` returns Unix seconds."""
@@ -45,9 +47,33 @@ class ContentClaims:
 
     def claim(self, job: Job) -> bool:
         """Claim the bytes of a job. Returns False if they are another job's. One write."""
-        fields = {"job": job.id, "listed": job.source.listed, "claimed_at": self._clock()}
-        free = "attribute_not_exists(pk) OR job = :job"
-        return self._table.update(content_key(job), fields, condition=free, values={":job": job.id}) is not None
+        fields, condition, values = self._fields(job), _FREE, {":job": job.id}
+        return self._table.update(content_key(job), fields, condition=condition, values=values) is not None
+
+    def claim_all(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """Claim the bytes of jobs. Yields those that have them. One transaction for a hundred, if all are free.
+
+        A transaction takes the time of about two single writes.
+        """
+        first = {content_key(job): job for job in reversed(jobs)}
+        same = [job for job in jobs if first[content_key(job)] is not job]
+        unique = list(first.values())
+        for start in range(0, len(unique), TOGETHER):
+            part = unique[start : start + TOGETHER]
+            yield from part if self._claim_together(part) else filter(self.claim, part)
+        yield from filter(self.claim, same)
+
+    def _claim_together(self, jobs: Sequence[Job]) -> bool:
+        """Claim the bytes of all of these jobs, or of none."""
+        return self._table.update_together(
+            [
+                self._table.expression(content_key(job), self._fields(job), condition=_FREE, values={":job": job.id})
+                for job in jobs
+            ]
+        )
+
+    def _fields(self, job: Job) -> Values:
+        return {"job": job.id, "listed": job.source.listed, "claimed_at": self._clock()}
 
     def other(self, job: Job, newest: str) -> JobStatus | None:
         """Return the status of another job that delivers the same bytes; None if this one is to deliver them.
@@ -75,8 +101,9 @@ class ContentClaims:
                 )
             if status and status.state not in OVER and not uploaded_later(job.source, status):
                 return status
-            fields = {"job": job.id, "listed": job.source.listed, "claimed_at": self._clock()}
-            if self._table.update(content_key(job), fields, condition="job = :holder", values={":holder": holder}):
+            if self._table.update(
+                content_key(job), self._fields(job), condition="job = :holder", values={":holder": holder}
+            ):
                 return None
         raise JobInProgressError(f"{job.source.uri}: other jobs claim the same bytes", retry_after=FIRST_WAIT)
 

@@ -37,6 +37,9 @@ Values = dict[str, Any]
 # The attribute with what has become of an archive's members.
 MEMBERS = "members"
 
+# The maximum number of actions in a transaction.
+TOGETHER = 100
+
 # The attributes of the progress of a job, apart from the members of an archive.
 PROGRESS = tuple(field.name for field in fields(Progress) if field.name != MEMBERS)
 
@@ -113,6 +116,24 @@ class JobsTable:
             values={":holder": status.holder, ":seen": str(status.state), ":lease": status.lease_until},
         )
         return written is not None
+
+    def update_together(self, requests: Sequence[Values]) -> bool:
+        """Send requests of `expression`, of at most `TOGETHER` different items, as one transaction.
+
+        Returns False if it was cancelled, so that nothing was written: a condition does not hold, or an item is being
+        written by another.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+        """
+        with translating(f"dynamodb:UpdateItem on table {self.name}"):
+            try:
+                actions: Sequence[Any] = [{"Update": request} for request in requests]
+                self.client.transact_write_items(TransactItems=actions)
+            except ClientError as error:
+                if code_of(error) == "TransactionCanceledException":
+                    return False
+                raise
+        return True
 
     def expression(
         self,

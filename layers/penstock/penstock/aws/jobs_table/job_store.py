@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 BATCH = 25
 # Requests at once: DynamoDB takes about 5 ms for a request, and this process as long to build one.
 REQUESTS = 4
-# Single writes at once. botocore keeps ten connections.
-CLAIMS = 8
+# Reads of single items at once. botocore keeps ten connections.
+READS = 8
 
 
 class DynamoJobStore:
@@ -145,19 +145,21 @@ class DynamoJobStore:
         return str(self._order.known(job).get("order", ""))
 
     def unclaimed(self, jobs: Sequence[Job]) -> Collection[str]:
-        free = {job.id for job in jobs if not job.source.listed and not _claims_content(job)}
-        rest = [job for job in jobs if job.id not in free]
-        if rest:
-            with ThreadPoolExecutor(CLAIMS, thread_name_prefix="jobs-claim") as threads:
-                free |= {job.id for job, is_free in zip(rest, threads.map(self._is_free, rest), strict=True) if is_free}
-        return free
+        listed = [job for job in jobs if job.source.listed]
+        known = set[str]()
+        if listed:
+            with ThreadPoolExecutor(READS, thread_name_prefix="jobs-claim") as threads:
+                done = threads.map(self._may_be_done, listed)
+                known = {job.id for job, is_done in zip(listed, done, strict=True) if is_done}
+        rest = [job for job in jobs if job.id not in known]
+        claimed = self._contents.claim_all([job for job in rest if _claims_content(job)])
+        return {job.id for job in rest if not _claims_content(job)} | {job.id for job in claimed}
 
-    def _is_free(self, job: Job) -> bool:
-        if job.source.listed and (item := self._table.item(job_key(job.id))) and JobState(item["state"]).final:
-            return False
-        if is_unversioned(job.source) and job.source.listed and self._order.known(job):
-            return False  # an event may have delivered it: its own claim finds out
-        return not _claims_content(job) or self._contents.claim(job)
+    def _may_be_done(self, job: Job) -> bool:
+        """Whether a listed source may have been delivered: its own claim finds out."""
+        if (item := self._table.item(job_key(job.id))) and JobState(item["state"]).final:
+            return True
+        return is_unversioned(job.source) and bool(self._order.known(job))
 
     def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         now = self._clock()
