@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from penstock.model.parse_options import Format
+from penstock.model.parse_options import Format, LineLength, Trim, Units
 from penstock.model.table import Evolve, Mode
 
 R = TypeVar("R")
@@ -28,6 +28,11 @@ class TableOptions:
     columns: str | None = None
     records: str | None = None
     sheet: str | None = None
+    fields: str | None = None
+    units: str | None = None
+    record_prefix: str | None = None
+    line_length: str | None = None
+    trim: str | None = None
     mode: str | None = None
     key: tuple[str, ...] = ()
     create: bool = False
@@ -56,6 +61,11 @@ class TableOptions:
             "columns": self.columns.split(",") if self.columns else (),
             "records": self.records,
             "sheet": self.sheet,
+            "fields": self.fields.split(",") if self.fields else (),
+            "units": self.units,
+            "record_prefix": self.record_prefix,
+            "line_length": self.line_length,
+            "trim": self.trim,
             "mode": self.mode,
             "key": [name for names in self.key for name in names.split(",")],
             "create": self.create,
@@ -93,6 +103,15 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
         "--records", metavar="PATH", help="Path to the list of records in a JSON document, such as data.items."
     )
     @click.option("--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first]")
+    @click.option(
+        "--fields", metavar="F,G,...", help="Fixed-width fields by position, such as 'id 1-10,name +30,rest 41-'."
+    )
+    @click.option("--units", type=_one_of(Units), help="What their positions count.  [default: characters]")
+    @click.option("--record-prefix", metavar="TEXT", help="Only lines that begin so are records of fixed-width fields.")
+    @click.option(
+        "--line-length", type=_one_of(LineLength), help="Length of lines of fixed-width fields.  [default: padded]"
+    )
+    @click.option("--trim", type=_one_of(Trim), help="Where fixed-width fields lose their blanks.  [default: right]")
     @click.option(
         "--null",
         multiple=True,

@@ -89,6 +89,15 @@ def test_parsing_has_options() -> None:
     assert (options.header, options.columns) == (False, ("a", "b"))
 
 
+def test_fixed_width_fields_have_options() -> None:
+    options = plan(
+        "[route.parse]\nformat='fixed'\nfields=['a 1-3','b +4']\nunits='bytes'\nrecord_prefix='02'\n"
+        "line_length='exact'\ntrim='both'"
+    ).parse
+    assert (options.fields, options.units, options.record_prefix) == (("a 1-3", "b +4"), "bytes", "02")
+    assert (options.line_length, options.trim) == ("exact", "both")
+
+
 @pytest.mark.parametrize(("text", "limit"), [("7", 7.0), ("'1%'", 0.01), ("0.5", 0.5), ("'0.5 %'", 0.005)])
 def test_rejects_are_allowed_by_count_or_share(text: str, limit: float) -> None:
     assert plan(f"max_rejects = {text}").max_rejects == pytest.approx(limit)
@@ -139,10 +148,16 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.parse]\ndelimiter=';;'", "", "parse.delimiter: must be one character"),
         ("[route.parse]\nencoding='klingon'", "", "parse.encoding: is not known"),
         ("[route.parse]\nheader=false", "", "parse.columns: are required"),
+        ("[route.parse]\nformat='fixed'", "", "parse.fields: are required: names and positions"),
+        ("[route.parse]\nformat='fixed'\nfields=['a 3-1']", "", "parse.fields: 'a 3-1' holds no position"),
+        ("[route.parse]\nformat='csv'\nfields='a 1-3'", "", 'parse.fields: is for format = "fixed"'),
+        ("[route.parse]\ntrim='both'", "", 'parse.trim: is for format = "fixed"'),
+        ("[route.parse]\nfields='a 1'\nrecord_prefix=' '", "", "parse.record_prefix: must be the start of a line"),
+        ("[route.parse]\nfields='a 1'\nrecord_prefix='€'\nencoding='ascii'", "", "parse.record_prefix: '€' cannot be"),
         (
             "[route.parse]\nsep=','",
             "",
-            "parse.sep: is not a field of a parse table; known are columns, delimiter, encoding, escape, format",
+            "parse.sep: is not a field of a parse table; known are columns, delimiter, ",
         ),
         ("[route.table]\nmode='merge'", "", "table.mode: must be one of append"),
         ("[route.table]\nmode='upsert'", "", "table.key: is needed to upsert"),

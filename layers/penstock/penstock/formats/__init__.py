@@ -14,7 +14,7 @@ from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
 from penstock.formats.diagnosis import lines_at, reasons
 from penstock.formats.format import ParseSettings, RecordFormat, no_validator
-from penstock.formats.registry import all_suffixes, format_by_suffix, format_named, registered
+from penstock.formats.registry import all_suffixes, format_by_suffix, format_named, options_of_others, registered
 from penstock.formats.unsupported import refuse_content, refuse_name
 from penstock.formats.window import Window
 from penstock.formats.xlsx.limits import WorkbookLimits
@@ -93,7 +93,7 @@ def settle(chunks: Iterable[bytes], options: ParseOptions) -> ParseOptions:
 
 def ignored_options(options: ParseOptions) -> list[str]:
     """Return the options that are set, but mean nothing to the format. The format must be chosen: see `resolve`."""
-    ignored = format_named(options.format).ignores
+    ignored = [*format_named(options.format).ignores, *options_of_others(options.format)]
     return [name for name in ignored if getattr(options, name) != _DEFAULTS[name]]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from penstock.model.columnar_rows import joined
 from penstock.model.load import Resume
 from penstock.model.record import RAW_LIMIT, Batch, RawCsv, RecordPosition, Reject
 
@@ -111,7 +112,7 @@ def _batch(pieces: list[Piece], names: tuple[str, ...], first_row: int) -> Batch
     rows, row = pieces[0].rows, first_row
     rejects: list[Reject] = []
     if len(pieces) > 1:
-        rows = [record for piece in pieces for record in piece.rows]
+        rows = joined([piece.rows for piece in pieces])
     for piece in pieces:
         rejects += [Reject(_position(span, row, piece.codec), reason) for span, reason in piece.faults]
         row += piece.count

@@ -62,6 +62,11 @@ class Encoding:
         return self.foreign or self.codec
 
     @property
+    def is_multibyte(self) -> bool:
+        """Whether the source may have several bytes for a character."""
+        return self.name == "utf-8" or self.name in _UNICODE or self.name in _ASIAN
+
+    @property
     def _errors(self) -> str:
         return "surrogatepass" if self.foreign in _UNICODE else "surrogateescape"
 

@@ -83,7 +83,8 @@ class RecordFormat:
     **Settling.** ``is_settled(options)`` is False if ``settle(chunks, options)`` must read the source to complete the
     options.
 
-    ``ignores``: the options that mean nothing to it, and that `penstock run` therefore refuses.
+    ``ignores``: the options that mean nothing to it, and that `penstock run` therefore refuses. ``own``: the options
+    of this format, which every other one ignores.
 
     **Content.** ``text_based`` is False for a binary format. ``accepts``: kinds of content (see
     `penstock.codecs.unsupported`) that the parser itself checks. ``random_access``: the parser needs the complete
@@ -102,6 +103,7 @@ class RecordFormat:
     is_settled: Callable[[ParseOptions], bool] = is_settled
     settle: Callable[[Iterable[bytes], ParseOptions], ParseOptions] = keep
     ignores: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     text_based: bool = True
     accepts: tuple[str, ...] = ()
     random_access: bool = False

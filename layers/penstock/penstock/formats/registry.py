@@ -39,6 +39,11 @@ def all_suffixes() -> list[str]:
     return [suffix for declared in _formats() for suffix in declared.suffixes]
 
 
+def options_of_others(name: str) -> list[str]:
+    """Return the options that only other formats have."""
+    return [option for declared in _formats() if declared.name != name for option in declared.own]
+
+
 @contextmanager
 def registered(declared: RecordFormat) -> Iterator[None]:
     """Add a format for the duration of the context, to try it out."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from penstock.model.serialization import OMIT_DEFAULT
 
 
 class Format(StrEnum):
@@ -14,6 +16,34 @@ class Format(StrEnum):
     JSONL = "jsonl"
     JSON = "json"
     XLSX = "xlsx"
+    FIXED = "fixed"
+
+
+class Units(StrEnum):
+    """What the positions of fixed-width fields count."""
+
+    CHARACTERS = "characters"
+    BYTES = "bytes"
+
+
+class LineLength(StrEnum):
+    """How long a line of fixed-width fields may be.
+
+    PADDED: as its fields, shorter, or longer by blanks. EXACT: as its fields. ANY: what follows its fields is ignored.
+    """
+
+    PADDED = "padded"
+    EXACT = "exact"
+    ANY = "any"
+
+
+class Trim(StrEnum):
+    """The sides of a fixed-width field from which blanks are removed."""
+
+    RIGHT = "right"
+    LEFT = "left"
+    BOTH = "both"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +55,8 @@ class ParseOptions:
     ``records`` is the path to the list of records in a JSON document, keys joined by dots; empty: the document.
     ``records_at``: for each key of that path, how many keys of the same name precede the right one.
     ``sheet`` is the name of a sheet; empty: the first.
+    ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `formats.fixed.layout`). Only lines that
+    begin with ``record_prefix`` are records.
     """
 
     format: Format = Format.AUTO
@@ -38,3 +70,8 @@ class ParseOptions:
     max_record: int = 1024 * 1024
     escape: str = ""
     records_at: tuple[int, ...] = ()
+    fields: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    units: Units = field(default=Units.CHARACTERS, metadata=OMIT_DEFAULT)
+    record_prefix: str = field(default="", metadata=OMIT_DEFAULT)
+    line_length: LineLength = field(default=LineLength.PADDED, metadata=OMIT_DEFAULT)
+    trim: Trim = field(default=Trim.RIGHT, metadata=OMIT_DEFAULT)

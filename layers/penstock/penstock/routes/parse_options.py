@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import codecs
 
-from penstock.model.parse_options import Format, ParseOptions
+from penstock.errors import InvalidRouteError
+from penstock.formats.fixed.layout import read_layout
+from penstock.model.parse_options import Format, LineLength, ParseOptions, Trim, Units
 from penstock.routes.fields import Fields
+
+FIXED_OPTIONS = ("fields", "units", "record_prefix", "line_length", "trim")
 
 
 def read_parse_options(fields: Fields) -> ParseOptions:
@@ -21,6 +25,11 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         records=fields.text("records", ""),
         sheet=fields.text("sheet", ""),
         max_record=fields.size("max_record", ParseOptions().max_record),
+        fields=fields.texts("fields", ()),
+        units=Units(fields.choice("units", list(Units), Units.CHARACTERS)),
+        record_prefix=fields.text("record_prefix", ""),
+        line_length=LineLength(fields.choice("line_length", list(LineLength), LineLength.PADDED)),
+        trim=Trim(fields.choice("trim", list(Trim), Trim.RIGHT)),
     )
     try:
         codecs.lookup(options.encoding)
@@ -32,8 +41,26 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         )
     if not (options.header or options.columns):
         raise fields.complain("columns", "are required without a header")
+    _check_fixed(fields, options)
     fields.refuse_unknown()
     return options
+
+
+def _check_fixed(fields: Fields, options: ParseOptions) -> None:
+    """Check the options of fixed-width fields. A name such as ``a.fwf`` may choose the format later."""
+    if options.format is Format.FIXED or (options.format is Format.AUTO and options.fields):
+        try:
+            read_layout(options.fields)
+        except InvalidRouteError as error:
+            raise fields.complain("fields", error.message) from error
+    elif given := [name for name in FIXED_OPTIONS if fields.has(name)]:
+        raise fields.complain(given[0], f'is for format = "{Format.FIXED}"')
+    if options.record_prefix and (not options.record_prefix.strip() or set(options.record_prefix) & set("\r\n")):
+        raise fields.complain("record_prefix", f"must be the start of a line, not {options.record_prefix!r}")
+    try:
+        options.record_prefix.encode(options.encoding)
+    except UnicodeError as error:
+        raise fields.complain("record_prefix", f"{options.record_prefix!r} cannot be {options.encoding}") from error
 
 
 def _character(fields: Fields, field: str, default: str) -> str:

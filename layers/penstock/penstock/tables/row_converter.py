@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 
 from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
+from penstock.model.columnar_rows import ColumnarRows
 from penstock.model.lazy_sequence import LazySequence
 from penstock.model.load import Rows
 from penstock.model.record import Batch, Reject
@@ -141,6 +142,8 @@ class RowConverter:
     def _columns(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Texts]:
         if not self.positions:
             yield from self._fields(rows, faults)
+        elif isinstance(rows, ColumnarRows):
+            yield from ((rows.columns[position], NONE_WRONG) for position in self.positions)
         elif rows:
             columns = list(zip(*rows))  # noqa: B905  # every row is as wide as the header; `strict` doubles the time
             yield from ((columns[position], NONE_WRONG) for position in self.positions)

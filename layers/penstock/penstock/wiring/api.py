@@ -81,6 +81,11 @@ def prepare_run(
     columns: Sequence[str] = (),
     records: str | None = None,
     sheet: str | None = None,
+    fields: Sequence[str] = (),
+    units: Literal["characters", "bytes"] | None = None,
+    record_prefix: str | None = None,
+    line_length: Literal["padded", "exact", "any"] | None = None,
+    trim: Literal["right", "left", "both", "none"] | None = None,
     mode: Literal["append", "upsert", "replace"] | None = None,
     key: Sequence[str] = (),
     create: bool = False,
@@ -136,6 +141,11 @@ def prepare_run(
         "columns": list(columns) or None,
         "records": records,
         "sheet": sheet,
+        "fields": list(fields) or None,
+        "units": units,
+        "record_prefix": record_prefix,
+        "line_length": line_length,
+        "trim": trim,
     }
     table = {
         "mode": mode,

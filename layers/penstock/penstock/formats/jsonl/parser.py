@@ -7,14 +7,12 @@ from functools import partial
 
 from penstock.formats.batching import Fault, Piece, RecordSpan, gather
 from penstock.formats.json.values import DECODERS, UNDECODABLE, decoders, spelling_of, why_not
+from penstock.formats.long_lines import BLANK, pass_line
 from penstock.formats.window import Window
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import RAW_LIMIT, Batch
 from penstock.model.span import Within
-
-_WINDOW = 256 * 1024
-_BLANK = b" \t\r\n"
 
 # NaN separates the lines of a piece that is decoded at once: no valid line can contain it, and no line can close a
 # bracket of another across it. This saves a quarter to a third of the time, and lines share the strings of their keys.
@@ -88,14 +86,8 @@ class LineCutter:
         if not start:
             return None
         offset = self._feed.offset
-        ended, blank = False, True
-        while not ended:
-            window, last = self._feed.window(_WINDOW)
-            line_end = window.find(b"\n") + 1
-            ended = last or line_end > 0
-            blank = blank and not window[: line_end or len(window)].strip(_BLANK)
-            self._feed.advance(line_end or len(window))
-        faults = [] if blank else [Fault(RecordSpan(0, offset, start), f"longer than {self._max_record:,} bytes")]
+        reason = f"longer than {self._max_record:,} bytes"
+        faults = [Fault(RecordSpan(0, offset, start), reason)] if pass_line(self._feed) else []
         return Piece(
             offset=offset,
             end=self._feed.offset,
@@ -127,7 +119,7 @@ class LineCutter:
         """Yield every line of the data that is not blank."""
         number = 0
         for line in data.split(b"\n"):
-            if line.strip(_BLANK):
+            if line.strip(BLANK):
                 yield RecordSpan(number, offset, line)
                 number += 1
             offset += self._feed.encoding.source_length(line + b"\n")
