@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from penstock.destinations import destination_named, find_destination
+from penstock.model.route import ONCE_VERSION
 from penstock.model.wording import counted
 from penstock_cli.completion import complete_codec, complete_file
 from penstock_cli.interrupt import interrupted_once
@@ -217,6 +218,8 @@ def _tell_ignored(route: Route) -> None:
     """Say that a run leaves its source as it is."""
     if route.after:
         echo(f"{route.name}: `after` is for jobs of a stack: the source stays as it is", err=True)
+    if route.once != ONCE_VERSION:
+        echo(f"{route.name}: `once` is for jobs of a stack: a run looks for no repeats", err=True)
 
 
 def _is_given(option: str) -> bool:

@@ -101,7 +101,7 @@ def test_the_layer_needs_only_the_aws_sdk_of_the_lambda_runtime(layer: Path, sdk
 import importlib
 for name in {sorted(names)}:
     importlib.import_module(name)
-import inflate64, isal.igzip_lib, zlib_ng.zlib_ng, zstandard, smart_open.s3, aws_lambda_powertools.tracing
+import anycrc, inflate64, isal.igzip_lib, zlib_ng.zlib_ng, zstandard, smart_open.s3, aws_lambda_powertools.tracing
 assert zstandard.backend == "cext", zstandard.backend
 from penstock.archives.zip.zipcrypto import compiled
 assert compiled()

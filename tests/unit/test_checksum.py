@@ -36,3 +36,10 @@ def test_combining_is_computing_over_both(combine: Combine, a: bytes, b: bytes) 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**46))
 def test_both_ways_agree_up_to_the_largest_object(a: int, b: int, length: int) -> None:
     assert checksum.crc32_combine(a, b, length) == checksum.combine(a, b, length)
+
+
+def test_crc64nvme_is_that_of_the_catalogue_in_any_chunks() -> None:
+    """The check value of CRC-64/NVME: https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-nvme."""
+    assert checksum.crc64nvme([b"123456789"]) == "ae8b14860a799888"
+    assert checksum.crc64nvme([b"12", b"", b"3456789"]) == "ae8b14860a799888"
+    assert checksum.crc64nvme([]) == "0000000000000000"

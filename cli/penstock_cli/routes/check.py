@@ -33,6 +33,8 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     With --stack, a bucket that the stack may not write to is an error, and so is an action after a job that its
     AfterActions does not allow. A source_bucket that matches none of the stack's buckets causes a warning.
 
+    Several keys that may replace the same table in no order cause a warning too.
+
     \b
       penstock routes check
       penstock routes check my-routes.toml --key orders/2026/a.csv.gz
@@ -41,6 +43,7 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
     from penstock.model.after import AfterLevel  # noqa: PLC0415  # boto3 is not for --help
     from penstock.routes.after_actions import refuse_actions  # noqa: PLC0415  # as above
     from penstock.routes.covering import never_taken  # noqa: PLC0415  # boto3 is not for --help
+    from penstock.routes.replace_order import unordered_replacements  # noqa: PLC0415  # as above
     from penstock.routes.stack_buckets import refuse_unlisted_destinations, unheard  # noqa: PLC0415  # as above
     from penstock.wiring.cli import CliClients, read_routes, stack_environment  # noqa: PLC0415  # as above
 
@@ -59,6 +62,11 @@ def check(*, file: str | None, keys: tuple[str, ...], stack: str, aws: AwsOption
         f"route {route.name!r} never gets a key: {route.source_bucket!r} matches no source bucket of the stack "
         f"({', '.join(found.buckets.sources)})"
         for route in unheard(found.routes, found.buckets)
+    ]
+    warnings += [
+        f"route {route.name!r}: several keys replace table {table}, and the job that ends last wins: with "
+        'order = "table" the newest object wins, by the time of its upload'
+        for route, table in unordered_replacements(found.routes)
     ]
     taken = [_taken(key, found) for key in keys]
     if output.as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from penstock.codecs.speedups import isal_zlib
 
@@ -35,6 +35,20 @@ def _multiply(a: int, b: int) -> int:
         a = a << 1 & 0xFFFFFFFF
         b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
     return product
+
+
+def crc64nvme(chunks: Iterable[bytes]) -> str:
+    """Return the CRC64NVME of a stream in 16 hex digits: the checksum that S3 computes of each upload without another.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    from anycrc import Model  # noqa: PLC0415  # 7 GB a second; 2 ms that few functions need
+
+    compute = Model("CRC64-NVME").calc
+    value = 0
+    for chunk in chunks:
+        value = compute(chunk, value)
+    return f"{value:016x}"
 
 
 _crc32: Callable[[bytes | bytearray | memoryview, int], int] = isal_zlib.crc32 if isal_zlib else zlib.crc32

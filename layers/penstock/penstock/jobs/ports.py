@@ -41,6 +41,13 @@ class JobStore(Protocol):
         would add them twice.
         """
 
+    def claim_once(self, job: Job, what: str) -> JobStatus | None:
+        """Claim the objects that ``what`` is a digest of. Returns another job that has them, and has ended.
+
+        A job that has failed before it delivered anything loses its claim. Raises JobInProgressError while another job
+        is at work.
+        """
+
     def check_order(self, job: Job) -> None:
         """Raises YieldedError while the job of a newer version is unfinished, unless another job waits for this one.
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
@@ -24,16 +25,20 @@ from penstock.errors import (
     YieldedError,
     noting,
 )
-from penstock.jobs.peak_memory import peak_memory
+from penstock.jobs.lease_heartbeat import Heartbeat
 from penstock.jobs.ports import JobStore
+from penstock.jobs.repeats import repeat
 from penstock.large_jobs.handover import Handover
-from penstock.limits import SETTLED_SECONDS
 from penstock.model.identity import digest
-from penstock.model.job import Claim, Failure, Job, Progress, Receipt
+from penstock.model.job import Claim, Failure, Job, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import ObjectHead, Source
 from penstock.model.source import Deadline
 from penstock.routes import Routes, destination_of
+
+CHECKSUM_HINT = (
+    "Upload it with a checksum that S3 keeps: aws s3 cp --checksum-algorithm CRC64NVME. Or set once to key or version."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +224,8 @@ class JobRunner:
         if (target := job.object_target) and routes.buckets.lacks_target(target):
             # A large job would be refused by a step that does not know the stack's buckets.
             self.objects.head(target.bucket, target.key)
+        if receipt := repeat(self.objects, self.jobs, pinned, head, partial(self._check, heartbeat, deadline, fresh)):
+            return receipt
         if self.handover and self.handover.wants(pinned, deadline, claim):
             self.handover(pinned, head, claim)
             return None
@@ -247,6 +254,14 @@ class JobRunner:
                 raise
             raise NotEnoughTimeError(error.message) from error
 
+    def _check(self, heartbeat: Heartbeat, deadline: Deadline, fresh: bool) -> None:
+        """Keep the lease while an object is read for its checksum. Raises an error if there is no time left."""
+        heartbeat.heartbeat(heartbeat.progress)
+        if deadline.remaining() >= self.margin:
+            return
+        error = TimeLimitError if fresh else NotEnoughTimeError
+        raise error("the time of this invocation ends before the object is read for its checksum", hint=CHECKSUM_HINT)
+
     def _pin(self, job: Job) -> tuple[ObjectHead, bool]:
         """Return the head of the source, and whether it is still the current version of its key. Else raise an error.
 
@@ -270,44 +285,6 @@ class JobRunner:
                 return member_head(source) if source.member else before, False
             raise SourceChangedError(f"{stored.uri} was overwritten before it was read")
         return member_head(source.pinned(source.size, head.etag)) if source.member else head, True
-
-
-@dataclass(slots=True)
-class Heartbeat:
-    """Writes progress to the jobs table and renews the lease, every ``every`` seconds.
-
-    ``last`` is the time of the last request for the lease.
-    """
-
-    jobs: JobStore
-    claim: Claim
-    lease: float
-    every: float
-    clock: Callable[[], float]
-    last: float
-    progress: Progress = field(default_factory=Progress)
-
-    def heartbeat(self, progress: Progress) -> None:
-        """Keep the progress, and write it if ``every`` seconds have passed."""
-        self.progress = progress
-        if self.clock() - self.last >= self.every:
-            self.write()
-
-    def has_ended(self) -> bool:
-        """Renew the lease if it expires soon. While the lease is valid, no other attempt can take or end the job.
-
-        So a request that starts now and ends within `SETTLED_SECONDS` ends before the job does. Raises LeaseLostError
-        if another attempt has the job.
-        """
-        if self.clock() - self.last >= self.lease - SETTLED_SECONDS:
-            self.write()
-        return False
-
-    def write(self) -> None:
-        """Write the last progress and renew the lease. A failed write does not renew it."""
-        asked = self.clock()
-        self.jobs.heartbeat(self.claim, self.progress, lease=self.lease, memory=peak_memory())
-        self.last = asked
 
 
 def status(store: JobStore, job_id: str) -> JobStatus | None:

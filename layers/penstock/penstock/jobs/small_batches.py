@@ -33,7 +33,7 @@ from penstock.model.job import Failure, Job, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.load import Chunk, Resume, Share
 from penstock.model.record import Batch, RecordPosition
-from penstock.model.route import Route
+from penstock.model.route import ONCE_VERSION, Route
 from penstock.model.source import Deadline
 from penstock.model.table import TablePlan
 from penstock.tables import ChunkBuilder, check_paths, field_warnings, fit_to_storage, gc_deferred, tables_of
@@ -79,9 +79,9 @@ class SmallBatchLoader:
 def shared_plan(route: Route) -> TablePlan | None:
     """Return the plan of a route whose sources may share a transaction.
 
-    Returns None if columns are inferred from each file, or if rows are staged.
+    Returns None if columns are inferred from each file, if rows are staged, or if a source may be a repeat.
     """
-    if route.plan is None or not destination_named(route.store).shares_commits:
+    if route.once != ONCE_VERSION or route.plan is None or not destination_named(route.store).shares_commits:
         return None
     fit = all(table.columns and not table.staged for table in tables_of(route.plan))
     return route.plan if fit else None

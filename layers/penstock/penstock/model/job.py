@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from penstock.errors import PenstockError
 from penstock.model.identity import digest
 from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.object import Location, Source, Target
 from penstock.model.replacement import Replacement
-from penstock.model.route import Route, TableTarget
+from penstock.model.route import ORDER_TABLE, Route, TableTarget
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.table import TablePlan
 
@@ -29,6 +30,26 @@ class Job:
     def id(self) -> str:
         """32 hex digits, the same for every event of the same upload."""
         return digest(*self.source.identity, self.route.digest)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """What the jobs share of which the newest wins: the source's key and the route, or the table."""
+        if self.route.order == ORDER_TABLE:
+            return ORDER_TABLE, self.route.store, *sorted({table.name for table in self.need_plan().tables})
+        return *self.source.series, self.route.name
+
+    @property
+    def order(self) -> str:
+        """The place of the job in its series, to be compared as text; empty if it has none.
+
+        S3's sequencers order the uploads of one key. Objects of several keys are ordered by the time of their uploads.
+        """
+        if self.route.order != ORDER_TABLE:
+            return self.source.order
+        if not self.source.event_time:
+            return ""
+        when = datetime.fromisoformat(self.source.event_time).astimezone(UTC)
+        return f"{when.isoformat(timespec='microseconds')} {self.source.key}"
 
     @property
     def replacement(self) -> Replacement | None:
@@ -101,6 +122,7 @@ NO_PROGRESS = Progress()
 class Receipt:
     """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT. ``rows`` counts the rows
     that the database stored, ``dropped`` those that a trigger or a rule left out; ``members`` are those of an archive.
+    ``repeat_of``: the job that has delivered the same object, so that nothing was delivered.
     """
 
     bytes_in: int
@@ -115,6 +137,7 @@ class Receipt:
     rejects: int = 0
     dropped: int = 0
     members: MemberCounts = field(default=NO_MEMBERS, metadata=OMIT_DEFAULT)
+    repeat_of: str = field(default="", metadata=OMIT_DEFAULT)
 
     @property
     def progress(self) -> Progress:

@@ -74,7 +74,8 @@ class JobStatus:
     that this one waits for. ``aborts`` counts the reconciler's calls of `abort`, ``sends`` the events that it has sent
     since the last claim. ``archive_job`` is the job of the archive that a large member belongs to. ``after`` is what
     becomes of the object once the job has ended, and ``location`` where the object is, if it was moved.
-    ``result_etag`` and ``result_version_id`` are those of the object that the job published.
+    ``result_etag`` and ``result_version_id`` are those of the object that the job published. ``repeat_of`` is the job
+    that has delivered the same object (`Route.once`).
     """
 
     job_id: str
@@ -116,6 +117,7 @@ class JobStatus:
     location: Location | None = field(default=None, metadata=OMIT_DEFAULT)
     result_etag: str = field(default="", metadata=OMIT_DEFAULT)
     result_version_id: str = field(default="", metadata=OMIT_DEFAULT)
+    repeat_of: str = field(default="", metadata=OMIT_DEFAULT)
 
     @property
     def store(self) -> str:
@@ -197,6 +199,11 @@ class JobStatus:
     def _to_read(self) -> int:
         indexing = any(phase in (Phase.INDEX, Phase.SURVEY) for phase, _ in self.phases)
         return 2 * self.size if indexing else self.size
+
+
+def frees_claim(status: JobStatus) -> bool:
+    """Whether a job has ended and nothing of its object was delivered, so that a repeat of the object is delivered."""
+    return status.state.final and status.state is not JobState.SUCCEEDED and not status.progress.rows
 
 
 def can_redrive(status: JobStatus, now: float) -> bool:

@@ -185,7 +185,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """The response of HEAD. ``crc32`` is the full-object checksum, if S3 has it."""
+    """The response of HEAD. ``crc32`` and ``crc64nvme`` (16 hex digits) are full-object checksums, if S3 has them."""
 
     size: int
     etag: str
@@ -194,3 +194,4 @@ class ObjectHead:
     content_encoding: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc32: int | None = None
+    crc64nvme: str = ""

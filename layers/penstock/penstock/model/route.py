@@ -22,6 +22,12 @@ ARCHIVE_MEMBERS, ARCHIVE_KEEP = "members", "keep"
 # Values of `Route.on_member_failure`.
 CONTINUE, FAIL = "continue", "fail"
 
+# Values of `Route.once`: what makes an object a repeat of another one, which has been delivered.
+ONCE_VERSION, ONCE_KEY, ONCE_CONTENT = "version", "key", "content"
+
+# Values of `Route.order`: among which objects the newest wins: the versions of a key, or all objects of a table.
+ORDER_KEY, ORDER_TABLE = "key", "table"
+
 # Fields of a key template that only members have.
 MEMBER_FIELDS = ("archive", "member", "member_base")
 
@@ -49,7 +55,9 @@ class Route:
     ``archive``: `ARCHIVE_MEMBERS` takes archives apart, so that the route has no destination; `ARCHIVE_KEEP` copies
     them as they are. ``members`` are patterns of the names that are delivered (`takes_member`). ``on_member_failure``
     says whether members are begun after one has failed. ``password_secret`` names the secret with the password of
-    encrypted members. ``after`` says what becomes of the object when its job has ended.
+    encrypted members. ``after`` says what becomes of the object when its job has ended. ``once`` says which objects
+    are repeats, of which nothing is delivered: of the same version, the same key, or the same content. ``order`` says
+    among which objects the newest wins, where a table is replaced.
 
     ``digest`` changes with every field that may change the result. It is computed once: with a plan it takes a
     millisecond, and each of a thousand small jobs needs it.
@@ -71,6 +79,8 @@ class Route:
     password_secret: str = field(default="", metadata=OMIT_DEFAULT, compare=False)
     # Nor is this: it changes nothing that is delivered.
     after: After | None = field(default=None, metadata=OMIT_DEFAULT, compare=False)
+    once: str = field(default=ONCE_VERSION, metadata=OMIT_DEFAULT, compare=False)
+    order: str = field(default=ORDER_KEY, metadata=OMIT_DEFAULT, compare=False)
     digest: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +96,7 @@ class Route:
         """Whether two jobs of the same bytes may add the same rows twice: other destinations replace what is there."""
         if self.plan is None:
             return self.takes_apart
-        tables = (self.plan.table,) if self.plan.table else self.plan.choice.tables.values() if self.plan.choice else ()
-        return any(table.mode is Mode.APPEND for table in tables)
+        return any(table.mode is Mode.APPEND for table in self.plan.tables)
 
     @property
     def is_for_members(self) -> bool:

@@ -92,3 +92,10 @@ class TablePlan:
     table: Table | None = None
     choice: Choice | None = None
     max_rejects: float = 0
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables, each once, in the order of the plan."""
+        if self.table:
+            return (self.table,)
+        return tuple(dict.fromkeys(self.choice.tables.values())) if self.choice else ()

@@ -43,8 +43,14 @@ from penstock.model.route import (
     DEFAULT_RATIO,
     FAIL,
     MEMBERS,
+    ONCE_CONTENT,
+    ONCE_KEY,
+    ONCE_VERSION,
+    ORDER_KEY,
+    ORDER_TABLE,
     Route,
 )
+from penstock.model.table import Mode, TablePlan
 from penstock.routes.after_actions import read_after, refuse_among_moved, refuse_unreachable
 from penstock.routes.fields import Fields
 from penstock.routes.matching import KEY_FIELDS, Routes, overlap
@@ -114,6 +120,7 @@ def _read_members(fields: Fields, stack: Mapping[str, str], archive: str) -> Rou
         on_member_failure=fields.choice("on_member_failure", (CONTINUE, FAIL), CONTINUE),
         password_secret=fields.text("password_secret") if fields.has("password_secret") else "",
         after=read_after(fields),
+        once=fields.choice("once", (ONCE_VERSION, ONCE_KEY, ONCE_CONTENT), ONCE_VERSION),
     )
 
 
@@ -127,6 +134,7 @@ def _read_destination(fields: Fields, stack: Mapping[str, str], archive: str) ->
     if archive == ARCHIVE_KEEP:
         _check_keep(fields, kind, codec)
         codec = IDENTITY.name
+    plan = read_plan(fields, kind, destination.partition(":")[2]) if kind.takes_rows else None
     return Route(
         name=fields.text("name"),
         match=_patterns(fields, "match"),
@@ -136,10 +144,19 @@ def _read_destination(fields: Fields, stack: Mapping[str, str], archive: str) ->
         max_ratio=fields.number("max_ratio", DEFAULT_RATIO),
         max_bytes=fields.size("max_bytes", S3.max_object),
         store=kind.name,
-        plan=read_plan(fields, kind, destination.partition(":")[2]) if kind.takes_rows else None,
+        plan=plan,
         archive=archive,
         after=read_after(fields),
+        once=fields.choice("once", (ONCE_VERSION, ONCE_KEY, ONCE_CONTENT), ONCE_VERSION),
+        order=_order(fields, plan),
     )
+
+
+def _order(fields: Fields, plan: TablePlan | None) -> str:
+    order = fields.choice("order", (ORDER_KEY, ORDER_TABLE), ORDER_KEY)
+    if order == ORDER_TABLE and not (plan and all(table.mode is Mode.REPLACE for table in plan.tables)):
+        raise fields.complain("order", f'"{ORDER_TABLE}" is for tables with mode = "{Mode.REPLACE}"')
+    return order
 
 
 def _check_keep(fields: Fields, kind: Destination, codec: str) -> None:

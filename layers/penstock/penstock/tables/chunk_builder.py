@@ -20,9 +20,7 @@ from penstock.tables.table_router import TableRouter
 
 def tables_of(plan: TablePlan) -> tuple[Table, ...]:
     """The tables of a plan, each once, in its order."""
-    if plan.table:
-        return (plan.table,)
-    return tuple(dict.fromkeys(plan.choice.tables.values())) if plan.choice else ()
+    return plan.tables
 
 
 def routing_fields(plan: TablePlan) -> tuple[str, ...]:

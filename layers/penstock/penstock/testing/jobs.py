@@ -15,9 +15,9 @@ from penstock.limits import WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model.after import AfterStatus
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
-from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_redrive
+from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_redrive, frees_claim
 from penstock.model.object import Source
-from penstock.model.route import BUCKET
+from penstock.model.route import BUCKET, ORDER_KEY
 from penstock.model.span import delivery_of
 
 
@@ -35,6 +35,7 @@ class MemoryJobStore:
     units: dict[tuple[str, Stage, int], tuple[Progress, bool]] = field(default_factory=dict)
     unit_times: dict[tuple[str, Stage], float] = field(default_factory=dict)
     contents: dict[str, Job] = field(default_factory=dict)
+    once: dict[str, str] = field(default_factory=dict)
     _orders: dict[str, tuple[str, str]] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
@@ -87,10 +88,20 @@ class MemoryJobStore:
         return claim
 
     def known_order(self, job: Job) -> str:
-        return self._orders.get(digest(*job.source.series, job.route.name), ("", ""))[0]
+        return self._orders.get(digest(*job.series), ("", ""))[0]
 
     def unclaimed(self, jobs: Sequence[Job]) -> Collection[str]:
         return {job.id for job in jobs if self._is_unclaimed(job)}
+
+    def claim_once(self, job: Job, what: str) -> JobStatus | None:
+        holder = self.once.setdefault(what, job.id)
+        held = self.jobs.get(holder)
+        if holder == job.id or held is None or frees_claim(held):
+            self.once[what] = job.id
+            return None
+        if held.state.final:
+            return held
+        raise JobInProgressError(f"{job.source.uri}: job {holder} is delivering the same", retry_after=30.0)
 
     def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:
         self._check(claim)
@@ -317,7 +328,7 @@ class MemoryJobStore:
         source = job.source
         if not is_unversioned(source) or (source.listed and source.after is None):
             return None
-        _, newest = self._orders.get(digest(*source.series, job.route.name), ("", ""))
+        _, newest = self._orders.get(digest(*job.series), ("", ""))
         status = self.jobs.get(newest) if source.listed and not source.again else None
         if status and status.upload and not status.upload.listed and status.state not in OVER:
             same = replace(job, source=replace(source, sequencer=status.upload.sequencer)).id
@@ -338,20 +349,26 @@ class MemoryJobStore:
         return None
 
     def _note_order(self, job: Job) -> bool:
-        key = digest(*job.source.series, job.route.name)
+        key = digest(*job.series)
         noted, _ = self._orders.get(key, ("", ""))
-        if job.source.listed and not job.source.member and job.source.order and noted >= job.source.order:
+        if (
+            job.source.listed
+            and not job.source.member
+            and job.route.order == ORDER_KEY
+            and job.order
+            and noted >= job.order
+        ):
             raise JobInProgressError(f"{job.source.uri}: another version was claimed", retry_after=0)
-        if job.source.order and noted > job.source.order:
+        if job.order and noted > job.order:
             return False
-        if job.source.order:
-            self._orders[key] = job.source.order, job.id
+        if job.order:
+            self._orders[key] = job.order, job.id
         return True
 
     def _refusal(self, job: Job) -> SupersededError | YieldedError | None:
-        key = digest(*job.source.series, job.route.name)
+        key = digest(*job.series)
         noted, newest = self._orders.get(key, ("", ""))
-        if not job.source.order or noted <= job.source.order or newest == job.id:
+        if not job.order or noted <= job.order or newest == job.id:
             return None
         newer = self.jobs.get(newest)
         if job.route.store != BUCKET or (newer and newer.state is JobState.SUCCEEDED):
@@ -376,6 +393,7 @@ def _delivered(status: JobStatus, receipt: Receipt) -> JobStatus:
         warnings=receipt.warnings,
         result_etag=receipt.etag,
         result_version_id=receipt.version_id,
+        repeat_of=receipt.repeat_of,
     )
 
 

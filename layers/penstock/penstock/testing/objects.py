@@ -95,7 +95,16 @@ class MemoryObjectStore:
         self._numbers = count(1)
         self._lock = RLock()
 
-    def put(self, bucket: str, key: str, data: bytes, *, content: Content | None = None, parts: int = 0) -> Source:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        *,
+        content: Content | None = None,
+        parts: int = 0,
+        crc64nvme: str = "",
+    ) -> Source:
         """Store an object whatever stands there. Answers the source that its event names."""
         with self._lock:
             self._check_bucket(bucket)
@@ -108,6 +117,7 @@ class MemoryObjectStore:
                 content_type=content.content_type,
                 metadata={name.lower(): value for name, value in content.metadata.items()},
                 crc32=zlib.crc32(data),
+                crc64nvme=crc64nvme,
             )
             self._append(bucket, key, StoredObject(data, head, zlib.crc32(data), parts, number))
         return Source(bucket, key, len(data), head.etag, head.version_id, sequencer=f"{number:016X}")

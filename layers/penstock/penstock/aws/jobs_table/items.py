@@ -6,6 +6,7 @@ order#<digest of source, route>    the highest sequencer that was claimed; it on
 load#<job id>#<span>               where a load into DynamoDB resumes
 span#<execution>#<span>            the receipt of one span of an execution
 content#<digest of source, route>  the job of some bytes of an unversioned bucket (see `content_claims`)
+once#<digest>                      the job of the objects that a route takes for one (see `once_claims`)
 upload#<upload id>                 the job that opened a multipart upload
 after#<job id>                     a job whose object is to be tagged, moved or deleted (see `after_items`)
 progress#<execution>#...           the progress of its spans (see `span_progress`)
@@ -226,7 +227,11 @@ def counted(progress: Progress) -> Values:
 
 def delivered(receipt: Receipt) -> Values:
     """Return the attributes of a receipt."""
-    published = {"result_etag": receipt.etag, "result_version_id": receipt.version_id}
+    published = {
+        "result_etag": receipt.etag,
+        "result_version_id": receipt.version_id,
+        "repeat_of": receipt.repeat_of,
+    }
     return counted(receipt.progress) | {
         "codec": receipt.codec,
         "crc32": f"{receipt.crc32:08x}",
@@ -278,6 +283,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         location=location_of(item),
         result_etag=item.get("result_etag", ""),
         result_version_id=item.get("result_version_id", ""),
+        repeat_of=item.get("repeat_of", ""),
         phases=tuple((phase, began) for phase in Phase if (began := float(item.get(phase_attribute(phase), 0)))),
     )
 

@@ -17,7 +17,7 @@ from penstock.limits import YIELDING_SECONDS
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Failure, Job
 from penstock.model.job_status import JobState, JobStatus
-from penstock.model.route import BUCKET
+from penstock.model.route import BUCKET, ORDER_KEY, ORDER_TABLE
 
 
 class JobOrder:
@@ -36,10 +36,10 @@ class JobOrder:
 
         Raises JobInProgressError for a listed source if another version was claimed since its order was found.
         """
-        order = job.source.order
+        order = job.order
         if not order:
             return True
-        placed = job.source.listed and not job.source.member
+        placed = job.source.listed and not job.source.member and job.route.order == ORDER_KEY
         noted = self._table.update(
             order_key(job),
             {"order": order, "job": job.id},
@@ -59,7 +59,8 @@ class JobOrder:
         if self.known(job).get("job") == job.id:
             return None
         if job.route.store != BUCKET:
-            return SupersededError(f"{job.source.uri}: a newer version was claimed before this one was delivered")
+            what = "object for the same table" if job.route.order == ORDER_TABLE else "version"
+            return SupersededError(f"{job.source.uri}: a newer {what} was claimed before this one was delivered")
         newer = self._newer(job)
         if newer is None:
             return None
@@ -75,7 +76,7 @@ class JobOrder:
             raise refusal
 
     def _is_overtaken(self, job: Job) -> bool:
-        order = job.source.order
+        order = job.order
         return bool(order) and str(self._table.item(order_key(job)).get("order", "")) > order
 
     def yielded(self, job_id: str, error: YieldedError) -> Values:
@@ -96,7 +97,7 @@ class JobOrder:
     def _newer(self, job: Job) -> JobStatus | None:
         """Return the newest job, if it is newer than this one and has a record."""
         noted = self._table.item(order_key(job))
-        if noted.get("job", job.id) == job.id or noted["order"] <= job.source.order:
+        if noted.get("job", job.id) == job.id or noted["order"] <= job.order:
             return None
         item = self._table.item(job_key(noted["job"]))
         return status_of(noted["job"], item) if item else None
@@ -104,4 +105,4 @@ class JobOrder:
 
 def order_key(job: Job) -> str:
     """Return the key of the order of a job's source."""
-    return "order#" + digest(*job.source.series, job.route.name)
+    return "order#" + digest(*job.series)

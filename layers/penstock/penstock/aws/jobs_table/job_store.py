@@ -34,6 +34,7 @@ from penstock.aws.jobs_table.items import (
     status_of,
 )
 from penstock.aws.jobs_table.job_order import JobOrder
+from penstock.aws.jobs_table.once_claims import OnceClaims
 from penstock.aws.jobs_table.span_progress import SpanProgress
 from penstock.aws.jobs_table.time_index import after_until, ended_at, open_until
 from penstock.aws.retry import attempts
@@ -73,6 +74,7 @@ class DynamoJobStore:
         self._table = JobsTable(client, table, retention_days=retention_days, clock=clock)
         self._order = JobOrder(self._table, clock)
         self._contents = ContentClaims(self._table, clock)
+        self._once = OnceClaims(self._table, clock)
         self._clock = clock
         self._new_attempt = new_attempt
         self._backoff = backoff or Backoff()
@@ -154,6 +156,9 @@ class DynamoJobStore:
         rest = [job for job in jobs if job.id not in known]
         claimed = self._contents.claim_all([job for job in rest if _claims_content(job)])
         return {job.id for job in rest if not _claims_content(job)} | {job.id for job in claimed}
+
+    def claim_once(self, job: Job, what: str) -> JobStatus | None:
+        return self._once.other(job, what)
 
     def _may_be_done(self, job: Job) -> bool:
         """Whether a listed source may have been delivered: its own claim finds out."""

@@ -21,7 +21,9 @@ def read_head(
 ) -> ObjectHead | None:
     """Return the head of an object, or of one of its versions; None if it does not exist.
 
-    The result has a CRC32 only with ``checksum``. Raises the errors of ``translating``.
+    The result has checksums only with ``checksum``. A CRC64NVME is always that of the full object
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html). Raises the errors of
+    ``translating``.
     """
     request: HeadObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
     action = "s3:GetObject"
@@ -47,6 +49,7 @@ def read_head(
         content_encoding=head.get("ContentEncoding", ""),
         metadata={name.lower(): value for name, value in head["Metadata"].items()},
         crc32=_crc32_of_all(head),
+        crc64nvme=b64decode(head.get("ChecksumCRC64NVME", "")).hex(),
     )
 
 

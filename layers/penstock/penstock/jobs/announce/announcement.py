@@ -93,6 +93,7 @@ def _receipt(status: JobStatus) -> Receipt:
         rejects=progress.rejects,
         dropped=progress.dropped,
         members=progress.members,
+        repeat_of=status.repeat_of,
     )
 
 
