@@ -194,4 +194,4 @@ class ObjectHead:
     content_encoding: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc32: int | None = None
-    crc64nvme: str = ""
+    crc64nvme: str = field(default="", metadata=OMIT_DEFAULT)

@@ -15,7 +15,7 @@ from penstock.testing.faults import (
     slow_down,
 )
 from penstock.testing.job_times import MemoryJobRecords, MemoryJobTimes
-from penstock.testing.jobs import MemoryEventQueue, MemoryJobStore, MemoryQueue
+from penstock.testing.jobs import MemoryJobStore
 from penstock.testing.large_jobs import (
     MemoryExecutionStore,
     MemoryPartStore,
@@ -24,6 +24,7 @@ from penstock.testing.large_jobs import (
 )
 from penstock.testing.objects import MemoryByteSource, MemoryObjectStore, StoredObject
 from penstock.testing.open_jobs import MemoryOpenJobs
+from penstock.testing.queues import MemoryEventQueue, MemoryQueue
 from penstock.testing.ranges import MemoryRanges
 from penstock.testing.rejects import MemoryRejectLog
 from penstock.testing.texts import MemoryTexts

@@ -395,23 +395,3 @@ def _delivered(status: JobStatus, receipt: Receipt) -> JobStatus:
         result_version_id=receipt.version_id,
         repeat_of=receipt.repeat_of,
     )
-
-
-@dataclass
-class MemoryQueue:
-    """Remembers which messages were postponed, and for how many seconds."""
-
-    postponed: dict[str, int] = field(default_factory=dict)
-
-    def postpone(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:  # noqa: ARG002  (one queue)
-        self.postponed[receipt_handle] = seconds
-
-
-@dataclass
-class MemoryEventQueue:
-    """Keeps every notification. Implements ``EventQueue``."""
-
-    events: list[str] = field(default_factory=list)
-
-    def send(self, event: str) -> None:
-        self.events.append(event)
