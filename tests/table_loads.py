@@ -12,6 +12,7 @@ from penstock.destinations.ports import TableSink
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
 from penstock.limits import KIB, MIB, Budget
+from penstock.model.column_change import ColumnChange
 from penstock.model.job import Job
 from penstock.model.job_status import JobState
 from penstock.model.record import Reject
@@ -24,11 +25,12 @@ from table_machine import table_plant
 
 @dataclass(frozen=True)
 class LoadResult:
-    """The number of loaded rows, (row, column, reason) of each reject, and the warnings of the receipt."""
+    """The number of loaded rows, (row, column, reason) of each reject, and warnings and changes of the receipt."""
 
     rows: int
     rejects: list[tuple[int, str, str]]
     warnings: tuple[str, ...] = ()
+    changes: tuple[ColumnChange, ...] = ()
 
     @property
     def rejected(self) -> list[int]:
@@ -65,7 +67,7 @@ def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data:
     assert head
     delivery = TableDelivery(store, log, open_sink, form, Budget.of(128 * MIB))
     receipt = delivery(Attempt(job, head, 1, routes, lambda _: None, ManualDeadline(900), 0.0))
-    return LoadResult(receipt.rows, _rejects_of(log.all), receipt.warnings)
+    return LoadResult(receipt.rows, _rejects_of(log.all), receipt.warnings, receipt.changes)
 
 
 def in_spans(database: Database, key: str, data: bytes | str, table: str = "create = true") -> LoadResult:
@@ -75,7 +77,7 @@ def in_spans(database: Database, key: str, data: bytes | str, table: str = "crea
     status = plant.run(plant.upload(key, content))
     assert status.state is JobState.SUCCEEDED, status
     assert status.progress.rows is not None
-    return LoadResult(status.progress.rows, _rejects_of(plant.rejects.all), status.warnings)
+    return LoadResult(status.progress.rows, _rejects_of(plant.rejects.all), status.warnings, status.changes)
 
 
 LOADERS = {"whole": in_one_pass, "in spans": in_spans}

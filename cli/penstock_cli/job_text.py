@@ -10,6 +10,7 @@ from penstock.model.after import AfterState
 from penstock.model.job import Failure
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import MemberCounts
+from penstock.model.serialization import to_plain
 from penstock.model.wording import counted
 from penstock_cli.output import safe
 from penstock_cli.params import human_size
@@ -64,6 +65,7 @@ def as_json(status: JobStatus) -> dict[str, object]:
         "phases": {str(phase): began for phase, began in status.phases},
         "bytes_indexed": status.indexed,
         "warnings": list(status.warnings),
+        "changes": [to_plain(change) for change in status.changes],
         "failure": failure_as_json(status.failure),
         "archive_job": status.archive_job or None,
         "location": location(status) or None,

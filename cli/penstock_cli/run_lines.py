@@ -20,6 +20,8 @@ def tell_result(result: RunResult, progress: Progress, output: OutputOptions, *,
         echo_json(as_json(result))
         return
     say = progress.tell if to_stdout else progress.say
+    for change in result.receipt.changes:
+        progress.tell(f"changed: {change.text}")
     for warning in result.receipt.warnings:
         progress.tell(f"warning: {warning}")
     say(line_of(result))
@@ -65,6 +67,7 @@ def as_json(result: RunResult) -> dict[str, object]:
         "rejects": receipt.rejects,
         "dropped": receipt.dropped,
         "rejects_file": result.rejects or None,
+        "changes": [change.text for change in receipt.changes],
         "warnings": receipt.warnings,
         "seconds": round(result.seconds, 3),
     }

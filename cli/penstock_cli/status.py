@@ -98,6 +98,7 @@ def _fields(found: JobStatus, operations: Operations) -> list[tuple[str, str]]:
         lines += [("route", job_text.one_line(found.route)), ("target", job_text.one_line(found.target))]
         lines += [*_progress(found), *_members(found, operations)]
     lines += [("began", job_text.moment(found.started_at)), ("took" if found.state.final else "so far", _time(found))]
+    lines += [("changed", job_text.one_line(change.text)) for change in found.changes]
     lines += [("warning", job_text.one_line(warning)) for warning in found.warnings]
     if found.failure:
         lines.append(("failure" if found.state.final else "earlier", job_text.failure(found.failure)))

@@ -14,8 +14,9 @@ from penstock.destinations.postgres.checks import check_database
 from penstock.destinations.postgres.connect import by_dsn
 from penstock.destinations.postgres.load_report import LoadReport
 from penstock.model.check import Check, failed
+from penstock.model.column import Column
 from penstock.model.parse_options import ParseOptions
-from penstock.model.table import Choice, Mode, Table, TablePlan
+from penstock.model.table import Choice, Evolve, Mode, Table, TablePlan
 from postgres_database import Database
 from postgres_tls import HOST, tls_proxy
 
@@ -101,6 +102,16 @@ def test_a_table_that_is_missing_or_does_not_fit_is_found(database: Database, ro
 
 def test_columns_that_only_a_file_knows_are_those_of_the_table(role: Database) -> None:
     assert not failed(checks_of(role, replace(SONGS, columns=())).values())
+
+
+def test_a_route_that_adds_columns_is_told_who_owns_the_table(database: Database, role: Database) -> None:
+    table = replace(SONGS, columns=(*SONGS.columns, Column("new")), evolve=Evolve.ADD)
+    name = f"columns of {role.schema}.songs"
+    found = checks_of(role, table)
+    assert (failed(found.values()), found[name].ok) == ((), None)
+    database.execute(found[name].remedy)
+    assert checks_of(role, table)[name].ok
+    database.execute(f"ALTER TABLE songs OWNER TO {database.user}")
 
 
 def test_all_tables_of_a_choice_are_checked(database: Database, role: Database) -> None:

@@ -11,9 +11,10 @@ from contract.test_postgres_rights import CASES, KEYED, PLAIN, Case
 from contract.test_table_sink_postgres import SONGS, chunk, plan_of
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.load_report import LoadReport
+from penstock.model.column import Column, ColumnType
 from penstock.model.load_origin import LoadOrigin
 from penstock.model.object import Source
-from penstock.model.table import Mode
+from penstock.model.table import Evolve, Mode
 from penstock_cli.main import main
 from postgres_database import Database
 
@@ -120,3 +121,14 @@ def test_names_are_quoted_and_the_version_is_named() -> None:
     assert "COMMENT ON TABLE" in text
     refused = CliRunner().invoke(main, ["ledger", "sql", "--role", "r", "--mode", "replace", "--atomic"])
     assert (refused.exit_code, "Leave --atomic out" in refused.output) == (1, True)
+
+
+def test_the_role_of_a_route_that_adds_columns_becomes_the_owner(database: Database) -> None:
+    database.execute(PLAIN)
+    table = replace(SONGS, evolve=Evolve.ADD)
+    with database.role() as role:
+        database.execute(printed("--role", role.user, "--schema", database.schema, "--table", "songs", "--evolve"))
+        with role.sink() as sink:
+            assert sink.evolve(plan_of(table), table, [Column("year", ColumnType.INTEGER)]) == {}
+        CASES["append"].loads(role)
+        database.execute(f"ALTER TABLE songs OWNER TO {database.user}")

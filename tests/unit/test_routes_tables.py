@@ -173,7 +173,7 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         (
             "[route.table]\nrescue='r'\nrescue_values=true\nevolve='widen'",
             "",
-            'table.evolve: "widen" is not supported by postgresql',
+            'table.rescue_values: keeps the values that evolve = "widen" makes room for',
         ),
         (
             "[route.table]\nrescue='a'\nkey='a'\ncolumns=[{name='a',type='json'}]",

@@ -29,6 +29,7 @@ from penstock.delivery.replacing import (
 from penstock.delivery.route_history import RunRoutes, routes_of_run
 from penstock.errors import MembersFailedError, PenstockError, PermanentError, TimeLimitError, noting
 from penstock.limits import MIB
+from penstock.model.column_change import MOST_CHANGES, ColumnChange
 from penstock.model.job import Job, Progress, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.member import MemberCounts
@@ -181,6 +182,7 @@ class _Results:
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     unswapped: set[str] = field(default_factory=set)
+    changes: tuple[ColumnChange, ...] = ()
     staged: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     def add(self, result: MemberResult) -> None:
@@ -213,6 +215,7 @@ class _Results:
         if receipt := result.receipt:
             self.total = self.total.plus(replace(receipt.progress, bytes_in=0))
             self.parts += receipt.parts
+            self.changes = (*self.changes, *receipt.changes)[:MOST_CHANGES]
         if not result.name:
             self.warnings.append(result.reason)
         if result.failure and result.state is JobState.FAILED and len(self.failures) < SHOWN:
@@ -234,6 +237,7 @@ class _Results:
             rejects=self.total.rejects,
             dropped=self.total.dropped,
             members=members,
+            changes=self.changes,
         )
 
     def _failed(self, failed: int, left: int, listed: str) -> MembersFailedError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from penstock.delivery.growing_tables import GrowingChunkBuilder, grows
 from penstock.delivery.pending_chunk import PendingChunk
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.destinations.ports import TableSink
@@ -56,7 +57,8 @@ class RowLoader:
         """
         # An attempt may have died after it committed a chunk and before it wrote the database's rejects.
         self.rejects.write(f"{self.resume.chunk - 1:06d}-refused", self.resume.refused)
-        builder = ChunkBuilder(self.plan, self.form)
+        pending = PendingChunk()
+        builder = self._builder(pending.settle)
         self.reached = replace(self.resume, fields=self.resume.fields_with(builder.fields))
         batches = parse(
             pieces,
@@ -67,7 +69,7 @@ class RowLoader:
             validator_factory=builder.validator,
             within=within,
         )
-        with gc_deferred(), PendingChunk() as pending:
+        with gc_deferred(), pending:
             for number, (batch, is_only) in enumerate(single_batch(batches), start=self.resume.chunk):
                 chunk, rejects = builder.chunk(number, batch)
                 pending.settle()
@@ -78,6 +80,11 @@ class RowLoader:
                 pending.begin(partial(self._settle, chunk, self.sink.submit(chunk)))
         self.rejects.check(self.reached.rejects)
         return self.reached
+
+    def _builder(self, settle: Callable[[], None]) -> ChunkBuilder | GrowingChunkBuilder:
+        if grows(self.plan):
+            return GrowingChunkBuilder(self.sink, self.plan, self.form, settle)
+        return ChunkBuilder(self.plan, self.form)
 
     def _checked(self, chunk: Chunk, *, all_records: bool) -> Chunk:
         """Return the chunk with the number of rejects that the database may still add. ``all_records``: it is the only

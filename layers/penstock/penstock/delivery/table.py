@@ -14,6 +14,7 @@ from functools import partial
 from penstock.codecs import codec_by_name
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import Decoding, naming
+from penstock.delivery.growing_tables import changes_of, noting_changes
 from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import ObjectStore, RejectLog
 from penstock.delivery.reject_writer import RejectWriter
@@ -114,7 +115,7 @@ class TableDelivery:
         with self.open_sink(job) as sink:
             end = sink.ended()
         codec = codec_by_name(job.source.key)
-        return receipt_of_end(end.total, job.id, codec=codec, size=job.source.size) if end else None
+        return receipt_of_end(end, job.id, codec=codec, size=job.source.size) if end else None
 
     def begun(self, job: Job) -> bool:
         """Whether rows of a job are committed, as far as its ledger tells."""
@@ -150,7 +151,7 @@ class TableDelivery:
             workbook=self.workbook,
         )
         try:
-            with closing(progress.pieces()) as pieces:
+            with closing(progress.pieces()) as pieces, noting_changes(sink, plan):
                 loaded = loader.load(pieces)
             rejects.check(loaded.rejects, loaded.row - 1)
             check_paths(plan, loaded.fields)
@@ -159,6 +160,7 @@ class TableDelivery:
                 attempt.check_order()
             sink.finish()
             loaded = _with_move(loaded, sink, plan, rejects)
+            changes = changes_of(sink, plan)
         except TimeLimitError as error:
             if loader.has_committed:
                 raise NotEnoughTimeError(f"{error.message}; {_committed(plan, loader.reached).summary}") from error
@@ -171,13 +173,13 @@ class TableDelivery:
             error.add_note(committed.summary)
             error.hint = committed.hint(error.hint)
             raise
-        return _receipt(attempt.job, plan, decoding, loaded, rejects.folder)
+        return replace(_receipt(attempt.job, plan, decoding, loaded, rejects.folder), changes=changes)
 
     def plan(self, attempt: Attempt) -> TablePlan:
         """Return the route's plan with its format, and its columns, declared or inferred from a sample."""
         plan = attempt.job.need_plan()
         plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
-        if all(table.columns for table in tables_of(plan)):
+        if all(table.columns and not table.grows for table in tables_of(plan)):
             return plan
         return self._sampler(attempt).complete(plan)
 

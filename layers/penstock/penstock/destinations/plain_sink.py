@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from penstock.errors import ConfigurationError
-from penstock.model.column import Storage
+from penstock.model.column import Column, Storage
+from penstock.model.column_change import ColumnChange
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
 from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
-from penstock.model.table import TablePlan
+from penstock.model.table import Table, TablePlan
 
 
 class PlainSink:
@@ -37,6 +38,14 @@ class PlainSink:
 
     def record_end(self, state: str, failure: str = "") -> None:
         """Do nothing: loads are not reported."""
+
+    def evolve(self, plan: TablePlan, table: Table, columns: Sequence[Column]) -> Mapping[str, str]:  # noqa: ARG002
+        """Raises ConfigurationError: the destination has no columns to change."""
+        raise ConfigurationError(f"{table.name}: the destination cannot change the columns of a table")
+
+    def changes(self) -> tuple[ColumnChange, ...]:
+        """None: nothing is changed."""
+        return ()
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create the tables. Override this method."""

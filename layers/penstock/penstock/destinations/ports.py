@@ -8,7 +8,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
 
-from penstock.model.column import Storage
+from penstock.model.column import Column, Storage
+from penstock.model.column_change import ColumnChange
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume, Rows, Share, Unfit
 from penstock.model.load_origin import LoadOrigin
 from penstock.model.object import Content, Published, Source, Target
@@ -98,6 +99,17 @@ class TableSink(Protocol):
 
     def begin(self, plan: TablePlan) -> Resume:
         """Check or create tables, staging and ledger. Return where the load resumes."""
+
+    def evolve(self, plan: TablePlan, table: Table, columns: Sequence[Column]) -> Mapping[str, str]:
+        """Add the columns that an existing table of the plan lacks, as nullable ones, and widen the others to these
+        types where they are wider. Idempotent. Return the columns that cannot be added, each with the reason.
+
+        Commits by itself. Called before ``begin``, or while no chunk is being loaded. Raises InvalidTableError if a
+        type cannot be widened.
+        """
+
+    def changes(self) -> tuple[ColumnChange, ...]:
+        """The columns that the job has added or widened so far, in this or in another process."""
 
     def fence(self) -> None:
         """Wait for the commits under way. After this, no process commits anything for the holder.

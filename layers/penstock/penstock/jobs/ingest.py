@@ -154,6 +154,8 @@ def _summary(outcome: Outcome) -> dict[str, object]:
         }
         if receipt.rows or receipt.rejects:
             summary |= {"rows": receipt.rows, "rejects": receipt.rejects}
+        if receipt.changes:
+            summary |= {"changes": [change.text for change in receipt.changes]}
         if receipt.members != NO_MEMBERS:
             summary |= {"members": asdict(receipt.members)}
     if failure := outcome.failure:

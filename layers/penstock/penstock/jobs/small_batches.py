@@ -79,11 +79,12 @@ class SmallBatchLoader:
 def shared_plan(route: Route) -> TablePlan | None:
     """Return the plan of a route whose sources may share a transaction.
 
-    Returns None if columns are inferred from each file, if rows are staged, or if a source may be a repeat.
+    Returns None if columns are inferred from each file, or may be added for it, if rows are staged, or if a source may
+    be a repeat.
     """
     if route.once != ONCE_VERSION or route.plan is None or not destination_named(route.store).shares_commits:
         return None
-    fit = all(table.columns and not table.staged for table in tables_of(route.plan))
+    fit = all(table.columns and not table.staged and not table.grows for table in tables_of(route.plan))
     return route.plan if fit else None
 
 

@@ -130,8 +130,8 @@ class Aborter:
             return None
         if spans is None:
             codec = codec_by_name(status.source)
-            return receipt_of_end(end.total, status.job_id, codec=codec, size=status.size)
-        moved = with_move(spans, end.moved, status.job_id)
+            return receipt_of_end(end, status.job_id, codec=codec, size=status.size)
+        moved = replace(with_move(spans, end.moved, status.job_id), changes=end.changes)
         return replace(moved, warnings=(*moved.warnings, LOADED))
 
     def _delivered(self, execution: str, spec: JobSpec | None, plan: SpanPlan | None) -> Receipt | None:

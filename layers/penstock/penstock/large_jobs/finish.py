@@ -113,7 +113,8 @@ class Finisher:
                 steps.check_rejects(spec, plan.table_plan, total)
                 check_paths(plan.table_plan, fields_of(plan, receipts))
                 self._check_order(spec.job)
-                return with_move(total, steps.finish(spec, plan.table_plan, total, holder=execution), spec.job.id)
+                end = steps.finish(spec, plan.table_plan, total, holder=execution)
+                return replace(with_move(total, end.moved, spec.job.id), changes=end.changes)
             case ObjectSpans():
                 upload = folder.get(Upload, upload_name(execution, round_))
                 return self._publish(_Delivery(spec, execution, round_, upload), total)
@@ -244,6 +245,7 @@ def joined(spec: JobSpec, plan: SpanPlan, receipts: Sequence[SpanReceipt]) -> Re
                 rejects=total.rejects,
                 dropped=total.dropped,
                 members=total.counts,
+                changes=total.changes,
             )
 
 

@@ -12,6 +12,7 @@ from penstock.errors import MembersFailedError
 from penstock.large_jobs.job_files import JobFolder, JobSpec
 from penstock.large_jobs.member_batches import RESULTS, MemberBatch, encoded_bytes, read_results
 from penstock.large_jobs.span_plan import MemberBatches
+from penstock.model.column_change import MOST_CHANGES
 from penstock.model.job import NO_PROGRESS, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import NO_MEMBERS, MemberCounts
@@ -27,7 +28,7 @@ def ended_result(job: Job, status: JobStatus, *, is_staged: bool = False) -> Mem
     done = status.progress
     receipt = Receipt(
         done.bytes_in, done.bytes_out, int(status.crc32 or "0", 16), status.parts, status.codec,
-        warnings=status.warnings, rows=done.rows, rejects=done.rejects, dropped=done.dropped,
+        warnings=status.warnings, rows=done.rows, rejects=done.rejects, dropped=done.dropped, changes=status.changes,
     )  # fmt: skip
     good = status.state is JobState.SUCCEEDED
     state = JobState.WAITING if good and is_staged else status.state
@@ -61,6 +62,7 @@ def receipt_of(batch: MemberBatch, results: Collection[MemberResult]) -> SpanRec
         skipped=counts.skipped,
         superseded=counts.superseded,
         waiting=sum(result.state is JobState.WAITING for result in results),
+        changes=tuple(change for receipt in receipts for change in receipt.changes)[:MOST_CHANGES],
     )
 
 
@@ -76,6 +78,7 @@ def joined_members(spec: JobSpec, plan: MemberBatches, receipts: Sequence[SpanRe
         rows=sum(receipt.rows for receipt in receipts),
         rejects=sum(receipt.rejects for receipt in receipts),
         dropped=sum(receipt.dropped for receipt in receipts),
+        changes=tuple(change for receipt in receipts for change in receipt.changes)[:MOST_CHANGES],
         members=reduce(MemberCounts.plus, (receipt.counts for receipt in receipts), MemberCounts(total=plan.members)),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from penstock.delivery.attempt import Attempt
 from penstock.delivery.decoding import peek
+from penstock.delivery.growing_tables import changes_of, noting_changes
 from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import RejectLog
 from penstock.delivery.reject_writer import RejectWriter
@@ -137,14 +138,15 @@ class TableSteps:
                 heartbeat=lambda reached: heartbeat(_share(span, reached)),
                 is_all=spans.count == 1 and spans.before is None,
             )
-            return loader.load(pieces, replace(spans.within, offset=span.start, row=span.first_row))
+            with noting_changes(sink, spans.table_plan):
+                return loader.load(pieces, replace(spans.within, offset=span.start, row=span.first_row))
 
     def check_rejects(self, spec: JobSpec, plan: TablePlan, total: Receipt) -> None:
         """Raises TooManyRejectsError if all spans together have more rejects than the route allows."""
         RejectWriter(self.rejects, spec.job, plan).check(total.rejects, total.rows + total.rejects + total.dropped)
 
-    def finish(self, spec: JobSpec, plan: TablePlan, total: Receipt, *, holder: str) -> Loaded:
-        """Make staged rows visible, and return the change of the counts. Nothing can be loaded afterwards.
+    def finish(self, spec: JobSpec, plan: TablePlan, total: Receipt, *, holder: str) -> LoadEnd:
+        """Make staged rows visible, and return what that and the load have changed. Nothing can be loaded afterwards.
 
         Raises LeaseLostError if the loaded rows were dropped, and TooManyRejectsError if the tables refuse too many of
         the rows of an atomic load: then no row is committed.
@@ -159,12 +161,13 @@ class TableSteps:
                 raise LeaseLostError(f"job {job_id} was aborted: its loaded rows were dropped")
             sink.finish(_total(total))
             moved = sink.moved() if is_staged(plan) else Loaded(0)
+            changes = changes_of(sink, plan)
         rejects = RejectWriter(self.rejects, spec.job, plan)
         rejects.write("moved", moved.rejects)
         if not moved.committed:
             records = total.rows + total.rejects + total.dropped
             raise rejects.too_many(total.rejects + len(moved.rejects), records)
-        return moved
+        return LoadEnd(_total(total), moved, changes)
 
     def ended(self, job_id: str) -> LoadEnd | None:
         """Return what the job has loaded if `finish` has committed: its result may have been lost."""

@@ -233,6 +233,7 @@ class Worker:
             skipped=receipt.members.skipped,
             superseded=receipt.members.superseded,
             members_total=receipt.members.total,
+            changes=receipt.changes,
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from penstock.errors import PenstockError
+from penstock.model.column_change import ColumnChange
 from penstock.model.identity import digest
 from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.object import Location, Source, Target
@@ -123,6 +124,7 @@ class Receipt:
     """What was delivered. ``crc32`` covers all ``bytes_out``; ``parts`` is 0 for a single PUT. ``rows`` counts the rows
     that the database stored, ``dropped`` those that a trigger or a rule left out; ``members`` are those of an archive.
     ``repeat_of``: the job that has delivered the same object, so that nothing was delivered.
+    ``changes`` are the columns that the job has added to its tables, or widened.
     """
 
     bytes_in: int
@@ -138,6 +140,7 @@ class Receipt:
     dropped: int = 0
     members: MemberCounts = field(default=NO_MEMBERS, metadata=OMIT_DEFAULT)
     repeat_of: str = field(default="", metadata=OMIT_DEFAULT)
+    changes: tuple[ColumnChange, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def progress(self) -> Progress:

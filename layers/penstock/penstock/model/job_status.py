@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from penstock.model.after import AfterLevel, AfterState, AfterStatus
+from penstock.model.column_change import ColumnChange
 from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
 from penstock.model.member import MemberCounts
 from penstock.model.object import Location, Source, Target
@@ -75,7 +76,7 @@ class JobStatus:
     since the last claim. ``archive_job`` is the job of the archive that a large member belongs to. ``after`` is what
     becomes of the object once the job has ended, and ``location`` where the object is, if it was moved.
     ``result_etag`` and ``result_version_id`` are those of the object that the job published. ``repeat_of`` is the job
-    that has delivered the same object (`Route.once`).
+    that has delivered the same object (`Route.once`). ``changes`` are as in `Receipt`.
     """
 
     job_id: str
@@ -118,6 +119,7 @@ class JobStatus:
     result_etag: str = field(default="", metadata=OMIT_DEFAULT)
     result_version_id: str = field(default="", metadata=OMIT_DEFAULT)
     repeat_of: str = field(default="", metadata=OMIT_DEFAULT)
+    changes: tuple[ColumnChange, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def store(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from penstock.model.column import FieldCounts
+from penstock.model.column_change import ColumnChange
 from penstock.model.load_origin import LoadOrigin
 from penstock.model.record import RawCsv, RecordPosition, Reject
 from penstock.model.table import Table
@@ -93,10 +94,11 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class LoadEnd:
-    """The total load of a job whose end is recorded, and what making it visible changed."""
+    """The total load of a job whose end is recorded, what making it visible changed, and the columns it changed."""
 
     total: Resume
     moved: Loaded
+    changes: tuple[ColumnChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

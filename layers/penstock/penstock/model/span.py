@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from penstock.model.column import FieldCounts
+from penstock.model.column_change import ColumnChange
 from penstock.model.job import Progress
 from penstock.model.load import Resume
 from penstock.model.member import MemberCounts
@@ -74,7 +75,7 @@ class SpanReceipt:
     commits of a table load. ``began`` is the start of the attempt that delivered it, in Unix seconds; 0 if it was not
     recorded. ``fields`` covers all records of the span. For a batch of an archive's members, or a whole archive:
     ``members`` were delivered, and the others are as in `MemberCounts`. ``waiting`` are visible once their tables are
-    swapped."""
+    swapped. ``changes`` are as in `Receipt`; of spans, the ledger has them."""
 
     span: int
     bytes_in: int
@@ -94,6 +95,7 @@ class SpanReceipt:
     superseded: int = field(default=0, metadata=OMIT_DEFAULT)
     members_total: int = field(default=0, metadata=OMIT_DEFAULT)
     waiting: int = field(default=0, metadata=OMIT_DEFAULT)
+    changes: tuple[ColumnChange, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @classmethod
     def of_load(cls, span: int, bytes_in: int, bytes_out: int, loaded: Resume) -> Self:

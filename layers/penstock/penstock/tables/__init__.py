@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.tables.allowance import Allowance
-from penstock.tables.chunk_builder import ChunkBuilder, tables_of
+from penstock.tables.chunk_builder import ChunkBuilder, tables_of, with_tables
 from penstock.tables.committed import (
     LOADED,
     Committed,
@@ -19,11 +19,12 @@ from penstock.tables.field_names import without_impossible_names
 from penstock.tables.field_watch import check_paths, field_warnings
 from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.gc_deferral import gc_deferred
-from penstock.tables.infer import complete, infer
+from penstock.tables.infer import complete, infer, new_columns
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.single_batch import single_batch
 from penstock.tables.storage_fit import Storages, fit_to_storage
 from penstock.tables.table_router import TableRouter
+from penstock.tables.widening import wider_columns
 
 __all__ = [
     "FORMS",
@@ -46,10 +47,13 @@ __all__ = [
     "is_atomic",
     "is_staged",
     "needs_order",
+    "new_columns",
     "receipt_of_end",
     "single_batch",
     "table_names",
     "tables_of",
+    "wider_columns",
+    "with_tables",
     "without_impossible_names",
     "writes_by_key",
 ]

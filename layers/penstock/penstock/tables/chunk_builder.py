@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
 from penstock.errors import InvalidTableError
@@ -21,6 +22,16 @@ from penstock.tables.table_router import TableRouter
 def tables_of(plan: TablePlan) -> tuple[Table, ...]:
     """The tables of a plan, each once, in its order."""
     return plan.tables
+
+
+def with_tables(plan: TablePlan, change: Callable[[Table], Table]) -> TablePlan:
+    """The plan with each of its tables changed."""
+    if plan.table:
+        return replace(plan, table=change(plan.table))
+    if plan.choice:
+        tables = {value: change(table) for value, table in plan.choice.tables.items()}
+        return replace(plan, choice=replace(plan.choice, tables=tables))
+    return plan
 
 
 def routing_fields(plan: TablePlan) -> tuple[str, ...]:
@@ -84,7 +95,7 @@ class ChunkBuilder:
 
     def compare(self, batch: Batch) -> FieldCounts:
         """The field counts of these records alone."""
-        return self._compared(self._split(batch)[0], self.unseen)
+        return self._compared(self.parts(batch), self.unseen)
 
     def _compared(self, parts: Mapping[Table, Batch], known: FieldCounts) -> FieldCounts:
         for table, part in parts.items():
@@ -94,6 +105,10 @@ class ChunkBuilder:
                     raise _refused(table, part, found.names)
                 known = known.plus(found)
         return known
+
+    def parts(self, batch: Batch) -> Mapping[Table, Batch]:
+        """The records of each table."""
+        return self._split(batch)[0]
 
     def _split(self, batch: Batch) -> tuple[Mapping[Table, Batch], tuple[Reject, ...]]:
         if self.router:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.model.job import Receipt
-from penstock.model.load import Resume
+from penstock.model.load import LoadEnd
 from penstock.model.table import Mode, TablePlan
 from penstock.model.wording import counted, rejected, were
 from penstock.tables.chunk_builder import tables_of
@@ -79,8 +79,9 @@ def dropped_warning(rows: int) -> str:
     return f"{counted(rows, 'row')} {were(rows)} dropped by the database: a trigger or a rule of the table {left_out}"
 
 
-def receipt_of_end(total: Resume, job_id: str, *, codec: str, size: int) -> Receipt:
+def receipt_of_end(end: LoadEnd, job_id: str, *, codec: str, size: int) -> Receipt:
     """The receipt of a job of which only the end of the load is known. ``size``: bytes of the source."""
+    total = end.total
     warnings: tuple[str, ...] = (LOADED,)
     if total.rejects:
         counts = rejected(total.rejects, of=total.rows + total.rejects + total.dropped)
@@ -98,4 +99,5 @@ def receipt_of_end(total: Resume, job_id: str, *, codec: str, size: int) -> Rece
         rows=total.rows,
         rejects=total.rejects,
         dropped=total.dropped,
+        changes=end.changes,
     )

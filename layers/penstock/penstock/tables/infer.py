@@ -7,17 +7,20 @@ the spellings that the sample has shown: behind the sample it takes no others (s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import cast
 
 from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
 from penstock.model.number import Written
 from penstock.model.record import Batch
-from penstock.model.table import Choice, Table, TablePlan
+from penstock.model.table import Table, TablePlan
+from penstock.tables.chunk_builder import routing_fields, with_tables
 from penstock.tables.column_kinds import Cells, IntegerKind
 from penstock.tables.field_names import name_problems
+from penstock.tables.field_watch import path_of
 from penstock.tables.kind_choice import PLAIN
 from penstock.tables.rescue import with_rescue
 from penstock.tables.spellings import spellings_of
@@ -45,22 +48,15 @@ def complete(plan: TablePlan, sample: Batch) -> TablePlan:
 
     Raises InvalidTableError for a table of which the sample has no record, and for a header that does not do.
     """
-    if plan.table:
-        return replace(plan, table=_with_columns(plan.table, sample))
-    if plan.choice:
-        return replace(plan, choice=_with_tables(plan.choice, sample))
-    return plan
+    parts: Mapping[Table, Batch] = TableRouter(plan.choice).split(sample)[0] if plan.choice else {}
+    routing = routing_fields(plan)
+    return with_tables(plan, lambda table: _with_columns(table, parts.get(table, sample), routing))
 
 
-def _with_tables(choice: Choice, sample: Batch) -> Choice:
-    parts, _ = TableRouter(choice).split(sample)
-    tables = {value: _with_columns(table, parts[table]) for value, table in choice.tables.items()}
-    return replace(choice, tables=tables)
-
-
-def _with_columns(table: Table, sample: Batch) -> Table:
+def _with_columns(table: Table, sample: Batch, also_used: Collection[str]) -> Table:
     if table.columns:
-        return table
+        new = new_columns(table, sample, also_used) if table.grows else ()
+        return replace(table, columns=(*table.columns, *new)) if new else table
     columns = infer(sample, table.nulls)
     if not columns:
         faults = name_problems([row for row in sample.rows[:SAMPLE] if isinstance(row, Mapping)])
@@ -74,14 +70,35 @@ def _with_columns(table: Table, sample: Batch) -> Table:
     return with_rescue(replace(table, columns=columns, guessed=not sample.rows, inferred=True))
 
 
-def infer(sample: Batch, nulls: tuple[str, ...] = ("",)) -> tuple[Column, ...]:
+def new_columns(table: Table, batch: Batch, also_used: Collection[str] = ()) -> tuple[Column, ...]:
+    """Columns for the fields of records that no column of the table takes, nor the route otherwise (``also_used``).
+
+    A field that is null in all records, and a header without records, show no type yet.
+    """
+    if batch.names:
+        taken = {column.source or column.name for column in table.columns} | {*also_used, table.rescue}
+        at = [position for position, name in enumerate(batch.names) if name not in taken] if batch.rows else []
+        names = tuple(batch.names[position] for position in at)
+        cells = cast("Sequence[Sequence[str | None]]", batch.rows)
+        found: Batch = replace(batch, names=names, rows=[[row[position] for position in at] for row in cells])
+        return infer(found, table.nulls) if names else ()
+    taken = {path_of(column)[0] for column in (*table.columns, *table.spare)} | {*also_used, table.rescue}
+    records = [row for row in batch.rows if isinstance(row, Mapping)]
+    if set[str]().union(*records) <= taken:
+        return ()
+    others = [{name: value for name, value in record.items() if name not in taken} for record in records]
+    others = [{name: value for name, value in record.items() if value is not None} for record in others]
+    return infer(replace(batch, rows=list(filter(None, others))), table.nulls, limit=len(others))
+
+
+def infer(sample: Batch, nulls: tuple[str, ...] = ("",), *, limit: int = SAMPLE) -> tuple[Column, ...]:
     """The columns of a sample, named as in the header or, for JSON, by the keys in the order of their appearance.
 
-    ``nulls`` are texts that mean NULL: they say nothing of a type.
+    ``nulls`` are texts that mean NULL: they say nothing of a type. Not more than ``limit`` records are looked at.
 
     Raises InvalidTableError for names that are empty or there twice.
     """
-    rows = sample.rows[:SAMPLE]
+    rows = sample.rows[:limit]
     if sample.names:
         _check_header(sample.names)
         cells = zip(*rows, strict=True) if rows else ((),) * len(sample.names)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from penstock.errors import InvalidTableError
 from penstock.model.column import ANY, Column, ColumnType, Storage
 from penstock.model.table import Evolve, Table, TablePlan
+from penstock.tables.chunk_builder import with_tables
 from penstock.tables.rescue import RESCUE_TYPES
 from penstock.tables.spellings import SPELLINGS
 
@@ -30,12 +31,7 @@ def fit_to_storage(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePl
         columns = tuple(fit_column(column, storages.get(column.name)) for column in _wanted(table, storages))
         return replace(table, columns=columns, spare=_spare(table, storages))
 
-    if plan.table:
-        return replace(plan, table=fitted(plan.table))
-    if plan.choice:
-        tables = {value: fitted(table) for value, table in plan.choice.tables.items()}
-        return replace(plan, choice=replace(plan.choice, tables=tables))
-    return plan
+    return with_tables(plan, fitted)
 
 
 def _wanted(table: Table, storages: Storages) -> tuple[Column, ...]:

@@ -21,7 +21,8 @@ class Receipt:
     ``crc32`` covers all decoded bytes. ``rows`` are in the table, ``rows_before`` of them from an earlier run.
     ``rejects`` and ``dropped`` count records that the table does not hold. ``already``: the load was complete before,
     and nothing was done. ``rejects_file`` lists the rejects, as JSON Lines; None if there are none. ``members`` are the
-    receipts of an archive's members, in its order; the counts of the archive are their sums.
+    receipts of an archive's members, in its order; the counts of the archive are their sums. ``changes`` are columns
+    that were added to tables, or widened.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Receipt:
     warnings: tuple[str, ...]
     seconds: float
     members: tuple[Receipt, ...] = ()
+    changes: tuple[str, ...] = ()
 
     def rejected(self) -> Iterator[dict[str, Any]]:
         """Yield each rejected record: ``row``, ``offset``, ``column``, ``reason`` and ``raw``, in source order.
@@ -74,6 +76,7 @@ class Receipt:
             rejects_file=Path(result.rejects) if result.rejects else None,
             warnings=receipt.warnings,
             seconds=result.seconds,
+            changes=tuple(change.text for change in receipt.changes),
         )
 
     @classmethod

@@ -154,5 +154,5 @@ def _pipe(text: str, route: Route) -> PipeSource | None:
     """Open standard input; it is read twice if columns are inferred from its beginning."""
     if text != STANDARD_INPUT:
         return None
-    inferred = route.plan is not None and not all(table.columns for table in tables_of(route.plan))
+    inferred = route.plan is not None and not all(table.columns and not table.grows for table in tables_of(route.plan))
     return PipeSource(STDIN, UNKNOWN, replay=inferred)

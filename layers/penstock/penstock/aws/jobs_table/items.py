@@ -24,11 +24,12 @@ from botocore.exceptions import ClientError
 from penstock.aws.errors import code_of, translating
 from penstock.aws.jobs_table.after_items import after_of, location_of
 from penstock.aws.jobs_table.attributes import plain, typed
+from penstock.model.column_change import ColumnChange
 from penstock.model.job import MAX_ATTEMPTS, Failure, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase
 from penstock.model.member import NO_MEMBERS, Member, MemberCounts
 from penstock.model.object import Source
-from penstock.model.serialization import from_json, to_json
+from penstock.model.serialization import from_json, from_plain, to_json, to_plain
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -237,6 +238,7 @@ def delivered(receipt: Receipt) -> Values:
         "crc32": f"{receipt.crc32:08x}",
         "parts": receipt.parts,
         "warnings": list(receipt.warnings),
+        **({"changes": [to_plain(change) for change in receipt.changes]} if receipt.changes else {}),
         **{name: value for name, value in published.items() if value},
     }
 
@@ -261,6 +263,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         crc32=item.get("crc32", ""),
         parts=int(item.get("parts", 0)),
         warnings=tuple(item.get("warnings", ())),
+        changes=tuple(from_plain(ColumnChange, change) for change in item.get("changes", ())),
         failure=Failure(**failure) if failure else None,
         execution=item.get("execution", ""),
         spans=int(item.get("spans", 0)),

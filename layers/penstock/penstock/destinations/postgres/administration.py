@@ -11,7 +11,7 @@ from psycopg import sql
 
 from penstock.destinations.postgres.ledger_table import ledger_ddl
 from penstock.destinations.postgres.load_report import LOADS, RIGHTS, loads_ddl
-from penstock.destinations.postgres.rights import Right, ledger_right, needs_of, quoted
+from penstock.destinations.postgres.rights import Right, ledger_right, needs_of, owner_statement, quoted
 from penstock.destinations.postgres.sink import LEDGER
 from penstock.errors import ConfigurationError
 from penstock.model.column import Column
@@ -20,7 +20,8 @@ from penstock.model.table import Mode, Table
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What a role is to load: ``tables`` of a schema by one mode. ``create``: also tables that are missing."""
+    """What a role is to load: ``tables`` of a schema by one mode. ``create``: also tables that are missing. ``evolve``:
+    the route adds columns, which only the owner of a table may."""
 
     role: str
     schema: str
@@ -29,6 +30,7 @@ class Grants:
     has_key: bool = False
     atomic: bool = False
     create: bool = False
+    evolve: bool = False
 
 
 def administration_sql(grants: Grants) -> str:
@@ -56,6 +58,9 @@ def _lines(grants: Grants) -> Iterator[str]:
     for statement in statements:
         yield f"{dedent(statement.as_string()).strip()};"
     yield from dict.fromkeys(right.grant(grants.role) for right in _rights(grants))
+    if grants.evolve:
+        yield "-- Unless you are a superuser, you must be a member of the role, and it needs CREATE on the schema."
+        yield from (owner_statement(grants.schema, name, grants.role) for name in grants.tables)
     if grants.mode is Mode.UPSERT and not grants.atomic:
         # The name of the database is known where this runs.
         temporary = f"GRANT TEMPORARY ON DATABASE %I TO {role}".replace("'", "''")

@@ -185,12 +185,13 @@ def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
     ]
     if table.key:
         parts.append(sql.SQL("PRIMARY KEY ({})").format(identifiers(table.key)))
-    with translating(Right("CREATE", "schema", (_schema_of(connection, name),)), role_of(connection)):
+    with translating(Right("CREATE", "schema", (schema_of(connection, name),)), role_of(connection)):
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(*name), sql.SQL(", ").join(parts)))
         mark(connection, name, table.columns)
 
 
-def _schema_of(connection: Connection, name: Sequence[str]) -> str:
+def schema_of(connection: Connection, name: Sequence[str]) -> str:
+    """Return the schema of a name; without one, that in which it would be created."""
     if len(name) > 1:
         return name[0]
     found = connection.execute("SELECT current_schema()").fetchone()

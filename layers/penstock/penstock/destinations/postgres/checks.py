@@ -15,7 +15,15 @@ from penstock.destinations.postgres.catalog import Relation, check_columns, find
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.errors import message_of
 from penstock.destinations.postgres.load_report import LOADS, RIGHTS
-from penstock.destinations.postgres.rights import Right, lacking, ledger_right, needs_in, role_of
+from penstock.destinations.postgres.rights import (
+    Right,
+    is_owned,
+    lacking,
+    ledger_right,
+    needs_in,
+    owner_statement,
+    role_of,
+)
 from penstock.destinations.postgres.sink import FINISH_TIMEOUT, LEDGER
 from penstock.errors import PenstockError, ServiceUnavailableError
 from penstock.model.check import Check
@@ -180,13 +188,26 @@ def _check_tables(connection: Connection, plan: TablePlan) -> Iterator[Check]:
 
 def _check_existing(connection: Connection, table: Table, relation: Relation) -> Iterator[Check]:
     if table.columns:
-        check_columns(connection, table, relation)
+        known = tuple(column for column in table.columns if not table.grows or column.name in relation.columns)
+        check_columns(connection, table := replace(table, columns=known), relation)
     else:
         # The file decides; at most these columns are loaded.
         columns = tuple(Column(info.name) for info in relation.columns.values() if not (info.generated or info.fixed))
         table = replace(table, columns=columns)
     yield _right(f"table {relation}", f"exists, and fits mode {table.mode}")
     yield _of_rights(connection, f"rights on {relation}", needs_in(connection, {table: relation}))
+    if table.grows:
+        yield _check_owner(connection, relation)
+
+
+def _check_owner(connection: Connection, relation: Relation) -> Check:
+    """Only the owner adds columns. A load whose fields all have columns needs no ownership."""
+    role = role_of(connection)
+    if is_owned(connection, relation.oid):
+        return _right(f"columns of {relation}", f"role {role} owns the table, and may add columns (evolve)")
+    remedy = owner_statement(relation.schema, relation.name, role)
+    found = f"role {role} does not own the table: a file with new fields will fail (evolve)"
+    return Check(f"columns of {relation}", None, found, remedy)
 
 
 def _check_missing(connection: Connection, table: Table, schema: str) -> Iterator[Check]:

@@ -21,6 +21,7 @@ POSTGRESQL = Destination(
     modes=(Mode.APPEND, Mode.UPSERT, Mode.REPLACE),
     is_transactional=True,
     creates_tables=True,
+    evolves=True,
     has_ledger=True,
     shares_commits=True,
     takes_dsn=True,

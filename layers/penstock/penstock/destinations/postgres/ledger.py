@@ -36,7 +36,9 @@ from penstock.destinations.postgres.refused_rows import (
 )
 from penstock.destinations.postgres.rights import Right, check_rights, ledger_right, role_of
 from penstock.errors import InvalidTableError, LeaseLostError
+from penstock.model.column_change import ColumnChange
 from penstock.model.load import Chunk, Loaded, Resume
+from penstock.model.serialization import from_plain, to_plain
 
 # The retention of a job in the jobs table.
 RETENTION_DAYS = 90
@@ -45,6 +47,8 @@ RETENTION_DAYS = 90
 WHOLE_JOB = -1
 # The span of the entry of the tables that an unfinished job created. Its ``refused`` lists their oids.
 CREATED = -2
+# The span of the entries of columns that the job has added or widened: a chunk for each transaction.
+CHANGED = -6
 
 
 class Ledger:
@@ -112,9 +116,9 @@ class Ledger:
 
     def is_begun(self) -> bool:
         """Return whether a chunk or the end of the job is recorded."""
-        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span NOT IN (%s, %s) LIMIT 1").format(self.table)
+        query = sql.SQL("SELECT FROM {} WHERE job = %s AND span NOT IN (%s, %s, %s) LIMIT 1").format(self.table)
         with self.translating():
-            return self.connection.execute(query, [self.job_id, CREATED, FENCE]).fetchone() is not None
+            return self.connection.execute(query, [self.job_id, CREATED, FENCE, CHANGED]).fetchone() is not None
 
     def resume(self) -> Resume:
         """Return where the span resumes. Chunks are loaded in order, so all before the last one are committed."""
@@ -233,6 +237,23 @@ class Ledger:
         with self.translating():
             self.connection.execute(delete, [self.job_id, CREATED])
 
+    def record_changes(self, changes: Sequence[ColumnChange]) -> None:
+        """Record columns that the job has added or widened, in the transaction that changes them."""
+        insert = sql.SQL(
+            "INSERT INTO {0} (job, span, chunk, end_offset, next_row, rows, rejects, refused) "
+            "SELECT %s, %s, coalesce(max(chunk) + 1, 0), 0, 0, 0, 0, %s FROM {0} WHERE job = %s AND span = %s"
+        ).format(self.table)
+        with self.translating():
+            value = Jsonb([to_plain(change) for change in changes])
+            self.connection.execute(insert, [self.job_id, CHANGED, value, self.job_id, CHANGED])
+
+    def changes(self) -> tuple[ColumnChange, ...]:
+        """Return what `record_changes` has recorded."""
+        query = sql.SQL("SELECT refused FROM {} WHERE job = %s AND span = %s ORDER BY chunk").format(self.table)
+        with self.translating():
+            found = self.connection.execute(query, [self.job_id, CHANGED]).fetchall()
+        return tuple(from_plain(ColumnChange, change) for (changes,) in found for change in changes)
+
     def record_move(self, moved: Loaded) -> None:
         """Record in the entry of the job's end how the move of staged rows changed the counts of their chunks."""
         update = sql.SQL("UPDATE {} SET rows = %s, rejects = %s, refused = %s WHERE job = %s AND span = %s").format(
@@ -268,9 +289,10 @@ class Ledger:
                 self.connection.execute(PRUNE.format(table=self.table), [RETENTION_DAYS, PRUNED_AT_ONCE])
 
     def forget(self) -> None:
-        """Remove all entries of the job, except its created tables and its fence. Its loaded rows no longer exist."""
+        """Remove all entries of the job, except its created tables, its changed columns and its fence. Its loaded rows
+        no longer exist."""
         if not find(self.connection, self.name):
             return
         with self.translating():
-            delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span NOT IN (%s, %s)").format(self.table)
-            self.connection.execute(delete, [self.job_id, CREATED, FENCE])
+            delete = sql.SQL("DELETE FROM {} WHERE job = %s AND span NOT IN (%s, %s, %s)").format(self.table)
+            self.connection.execute(delete, [self.job_id, CREATED, FENCE, CHANGED])

@@ -28,7 +28,7 @@ def end_of(ledger: Ledger) -> LoadEnd | None:
         return None
     chunks, offset, row, rows, rejects, dropped = found
     total = Resume(chunks, offset, row, rows, rejects, dropped=dropped, fields=_fields(ledger))
-    return LoadEnd(total, ledger.moved())
+    return LoadEnd(total, ledger.moved(), ledger.changes())
 
 
 def _fields(ledger: Ledger) -> FieldCounts:

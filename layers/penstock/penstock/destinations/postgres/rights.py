@@ -75,6 +75,17 @@ def quoted(name: str) -> str:
     return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
+def is_owned(connection: Connection, oid: int) -> bool:
+    """Return whether the role has the rights of a table's owner."""
+    found = connection.execute("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s", [oid]).fetchone()
+    return bool(found and found[0])
+
+
+def owner_statement(schema: str, name: str, role: str) -> str:
+    """Return the statement that makes a role the owner of a table: only the owner changes its columns."""
+    return f"ALTER TABLE {quoted(schema)}.{quoted(name)} OWNER TO {quoted(role)};"
+
+
 def denied(right: Right | str, *, role: str = "", detail: str = "", others: Sequence[Right] = ()) -> AccessDeniedError:
     """Return the error for a privilege that the database role lacks. ``others`` are lacking too."""
     who = f"role {role}" if role else "the role that the function connects as"

@@ -29,6 +29,7 @@ from penstock.destinations.postgres.created_tables import (
 )
 from penstock.destinations.postgres.ended_loads import EndedLoad
 from penstock.destinations.postgres.errors import translated
+from penstock.destinations.postgres.evolve import change_table, patiently, schema_in
 from penstock.destinations.postgres.ledger import Ledger
 from penstock.destinations.postgres.load_counts import counts_of
 from penstock.destinations.postgres.load_end import end_of
@@ -38,11 +39,18 @@ from penstock.destinations.postgres.replace import ReplaceStaging, drop_stagings
 from penstock.destinations.postgres.rights import Right, role_of
 from penstock.destinations.postgres.rows import RolledBack, Writer
 from penstock.destinations.postgres.shared_staging import SharedStaging, StagedMember
-from penstock.destinations.postgres.staging import Writers, ensure_all, longest_move, publish_all, stagings_of
+from penstock.destinations.postgres.staging import (
+    Writers,
+    ensure_all,
+    longest_move,
+    publish_all,
+    stagings_of,
+)
 from penstock.destinations.postgres.transactions import transact
 from penstock.destinations.postgres.types import storages
 from penstock.errors import LeaseLostError, PenstockError
-from penstock.model.column import Storage
+from penstock.model.column import Column, Storage
+from penstock.model.column_change import ColumnChange
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
 from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
@@ -54,6 +62,11 @@ LEDGER = "penstock_ledger"
 
 # Seconds for a single statement that makes a large ``replace`` visible: about the maximum duration of a function.
 FINISH_TIMEOUT = 840.0
+
+
+def call(work: Callable[[], T]) -> T:
+    """Call ``work`` once."""
+    return work()
 
 
 class PostgresSink:
@@ -163,6 +176,35 @@ class PostgresSink:
             return resume
 
         return self._transact(prepare, f"preparing {names_of(tables)}", creating=True)
+
+    def evolve(self, plan: TablePlan, table: Table, columns: Sequence[Column]) -> Mapping[str, str]:
+        """Add columns to a table, or widen their types, in a transaction of its own. See `evolve`."""
+
+        def change() -> Mapping[str, str]:
+            ledger = self._ledger_in(schema_in(self._connection, plan))
+            return change_table(self._connection, ledger, table, columns, self._shared())
+
+        def patient(transaction: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+            return patiently(transaction, self._sleep)
+
+        refused = self._transact(change, f"ALTER TABLE {table.name}", creating=True, run=patient)
+        if self._relations:
+            self._transact(self._refresh, f"reading the catalog for {names_of(self._relations)}")
+        return refused
+
+    def _refresh(self) -> None:
+        found = {table: find_table(self._connection, table) for table in self._relations}
+        self._relations = {table: found[table] or relation for table, relation in self._relations.items()}
+        if isinstance(self._writers, Writers):
+            self._writers.refresh(self._relations)
+
+    def changes(self) -> tuple[ColumnChange, ...]:
+        """Return the columns that the job has added or widened so far, from the ledger."""
+
+        def look() -> tuple[ColumnChange, ...]:
+            return tuple(change for schema in self._schemas() for change in self._ledger_in(schema).changes())
+
+        return self._transact(look, "looking for changed columns")
 
     def load(self, chunk: Chunk) -> Loaded:
         """Commit a chunk, unless it is already committed.
@@ -334,10 +376,18 @@ class PostgresSink:
         name = self._ledger_name if len(self._ledger_name) > 1 else (schema, *self._ledger_name)
         return Ledger(self._connection, name, self._job_id, self._span, holder=self._holder)
 
-    def _transact(self, work: Callable[[], T], right: Right | str, *, creating: bool = False) -> T:
-        """Do ``work`` in a transaction, and retry it. Error messages start with ``right``."""
+    def _transact(
+        self,
+        work: Callable[[], T],
+        right: Right | str,
+        *,
+        creating: bool = False,
+        run: Callable[[Callable[[], T]], T] = call,
+    ) -> T:
+        """Do ``work`` in a transaction, and retry it. Error messages start with ``right``. ``run`` calls the
+        transaction, and may retry it for other reasons."""
         try:
-            return transact(self._connection, work, self._sleep, creating=creating)
+            return run(lambda: transact(self._connection, work, self._sleep, creating=creating))
         except psycopg.Error as error:
             translated_error = translated(error, right, role_of(self._connection))
             raise retryable_if_dropped(translated_error, self._writers) from error

@@ -28,7 +28,7 @@ def stagings_of(
     """Return the staging tables of a plan."""
     by_oid = {relation.oid: relation for relation in relations.values()}
     return [
-        _staging(connection, by_oid[oid], table, job_id, shared)
+        staging_of(connection, by_oid[oid], table, job_id, shared)
         for oid, table in _by_relation(relations).items()
         if table.staged
     ]
@@ -57,7 +57,14 @@ class Writers(dict[Table, Writer]):
         self._relations = {table.name: relation for table, relation in relations.items()}
         self._planned = _by_relation(relations)
         self._job_id = job_id
+        self._created = 0
         for table in relations:
+            self[table] = self._create(table)
+
+    def refresh(self, relations: Mapping[Table, Relation]) -> None:
+        """Write to tables whose columns have changed."""
+        self._relations = {table.name: relation for table, relation in relations.items()}
+        for table in list(self):
             self[table] = self._create(table)
 
     def __missing__(self, table: Table) -> Writer:
@@ -72,10 +79,11 @@ class Writers(dict[Table, Writer]):
         names = [column.name for column in table.columns]
         if not table.staged:
             if table.mode is Mode.UPSERT:
-                return Upserter(self._connection, relation, table, len(self))
+                self._created += 1
+                return Upserter(self._connection, relation, table, self._created)
             return Appender(self._connection, relation.identifier, names)
         planned = self._planned[relation.oid]
-        staging = _staging(self._connection, relation, planned, self._job_id, self._shared)
+        staging = staging_of(self._connection, relation, planned, self._job_id, self._shared)
         if isinstance(staging, AtomicStaging):
             return NumberedAppender(self._connection, staging.identifier, names, others=names != staging.names)
         if not staging.is_numbered:
@@ -119,9 +127,10 @@ def longest_move(connection: Connection, relations: Mapping[Table, Relation], si
     return max((moving_seconds(size, table, count) for table, count in indexes.items()), default=0.0)
 
 
-def _staging(
+def staging_of(
     connection: Connection, relation: Relation, table: Table, job_id: str, shared: SharedStaging | None
 ) -> ReplaceStaging:
+    """Return the staging table of one table."""
     if table.atomic:
         return AtomicStaging(connection, relation, table, job_id)
     return ReplaceStaging(connection, relation, table, job_id, shared.replacement if shared else None)

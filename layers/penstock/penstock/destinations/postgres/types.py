@@ -181,3 +181,12 @@ def mark(connection: Connection, name: Sequence[str], columns: Iterable[Column])
     ]
     if comments:
         connection.execute(sql.SQL("; ").join(comments))
+
+
+def remark(connection: Connection, name: Sequence[str], comment: str, kind: ColumnType) -> None:
+    """Mark an inferred column after its type was widened; ``comment`` is its present comment. Without a mark, the
+    column stays without one."""
+    if not _MARKED.search(comment):
+        return
+    text = _MARKED.sub("" if kind in _UNMARKED else f"{MARK}{kind}", comment).lstrip("; ")
+    connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(sql.Identifier(*name), sql.Literal(text or None)))

@@ -20,7 +20,7 @@ KINDS = {
 }
 
 # Characters that an event keeps. With keys of 1,024 bytes, ten events stay below the 256 KB of a request.
-LONGEST_MESSAGE, LONGEST_HINT, LONGEST_WARNING, MOST_WARNINGS = 4_000, 1_000, 500, 10
+LONGEST_MESSAGE, LONGEST_HINT, LONGEST_WARNING, MOST_WARNINGS, MOST_CHANGES = 4_000, 1_000, 500, 10, 10
 # SNS: ASCII, below 100 characters. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 LONGEST_SUBJECT = 99
 
@@ -71,6 +71,8 @@ def detail_of(status: JobStatus, stack: str = "") -> dict[str, object]:
         detail["location"] = to_plain(status.location)
     if status.is_archive:
         detail["members"] = asdict(status.members)
+    if status.changes:
+        detail["columns_changed"] = len(status.changes)
     if status.state is JobState.SUCCEEDED:
         detail["receipt"] = to_plain(_receipt(status))
     elif status.failure:
@@ -94,6 +96,7 @@ def _receipt(status: JobStatus) -> Receipt:
         dropped=progress.dropped,
         members=progress.members,
         repeat_of=status.repeat_of,
+        changes=status.changes[:MOST_CHANGES],
     )
 
 
@@ -135,6 +138,7 @@ def _text(status: JobStatus, stack: str) -> str:
         lines.append(
             ("members", f"{members.delivered:,} delivered, {members.failed:,} failed, {members.total:,} in all")
         )
+    lines += [("changed", change.text) for change in status.changes[:MOST_CHANGES]]
     lines += [("warning", warning) for warning in _warnings(status.warnings)]
     lines += [
         ("ended", f"{_time(status.finished_at)}, after {status.seconds:,.1f} s"),

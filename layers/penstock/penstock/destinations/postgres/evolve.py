@@ -1,0 +1,271 @@
+"""Add columns to a table, and widen the types of columns, while other loads write to it.
+
+Each change is a transaction of its own, which begins while the load holds no row locks. It waits two seconds for the
+lock of the table, gives the waiting writers way, and tries again: so two spans that both change the table never wait
+for each other. A column that another load has added meanwhile is taken as it is. The changes of a job are in the
+ledger: they commit with the columns, so a retry finds both.
+https://www.postgresql.org/docs/current/sql-altertable.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg
+from psycopg import sql
+
+from penstock.aws.backoff import Backoff
+from penstock.aws.retry import retrying
+from penstock.destinations.postgres.catalog import (
+    LONGEST_NAME,
+    TYPES,
+    Relation,
+    find,
+    find_table,
+    lock_job,
+    schema_of,
+    split_name,
+)
+from penstock.destinations.postgres.connect import Connection
+from penstock.destinations.postgres.errors import message_of
+from penstock.destinations.postgres.ledger import Ledger
+from penstock.destinations.postgres.plan_tables import checked_tables
+from penstock.destinations.postgres.replace import ReplaceStaging
+from penstock.destinations.postgres.rights import is_owned, owner_statement, role_of
+from penstock.destinations.postgres.shared_staging import SharedStaging
+from penstock.destinations.postgres.staging import staging_of
+from penstock.destinations.postgres.types import mark, remark, storages
+from penstock.errors import AccessDeniedError, InvalidTableError
+from penstock.limits import MIB
+from penstock.model.column import Column, ColumnType, Storage
+from penstock.model.column_change import ColumnChange
+from penstock.model.table import Table, TablePlan
+
+T = TypeVar("T")
+
+# Columns that one load may add. A JSON document with ids as keys would make thousands.
+MOST_NEW = 100
+
+# Bytes of a table, with its indexes, up to which a type is widened that PostgreSQL rewrites the table for. Nobody reads
+# the table meanwhile: 60 to 120 MB a second (3,000,000 rows, 283 MB: 2.2 s to numeric, 2.9 s to text). A new column,
+# and text instead of varchar(n) or numeric instead of numeric(p, s), take a millisecond for any size.
+MOST_REWRITTEN = 256 * MIB
+
+# Writers wait behind a change that waits for the lock.
+LOCK_TIMEOUT = "2s"
+LOCK_POLICY = Backoff(attempts=12, base=0.5, cap=8.0)
+
+# From the narrowest. A value of one type is a value of the next.
+WIDTHS = (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.TEXT)
+
+_SYSTEM = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+# Of a table that is not partitioned, the tree is empty.
+_SIZE = """
+SELECT pg_total_relation_size(%(oid)s) + coalesce(sum(pg_total_relation_size(relid)), 0)::bigint
+FROM pg_partition_tree(%(oid)s) WHERE relid <> %(oid)s
+"""
+_COMMENT = "SELECT coalesce(col_description(%s, attnum), '') FROM pg_attribute WHERE attrelid = %s AND attname = %s"
+
+# Something depends on the column: a view, a default, a foreign key, the partitions.
+_REFUSED = (
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.DatatypeMismatch,
+    psycopg.errors.DependentObjectsStillExist,
+    psycopg.errors.InvalidTableDefinition,
+    psycopg.errors.InvalidObjectDefinition,
+    psycopg.errors.TooManyColumns,
+)
+_BLANKS = re.compile(r"^\s|\s$")
+
+
+def patiently(work: Callable[[], T], sleep: Callable[[float], None]) -> T:
+    """Do ``work``, a transaction, again as long as it does not get the lock of a table."""
+    return retrying(work, on=psycopg.errors.LockNotAvailable, backoff=LOCK_POLICY, sleep=sleep)
+
+
+def schema_in(connection: Connection, plan: TablePlan) -> str:
+    """Return the schema of the ledger of a plan: that of its first table, which may not exist yet."""
+    name = split_name(checked_tables(plan)[0].name)
+    found = find(connection, name)
+    return found.schema if found else schema_of(connection, name)
+
+
+def change_table(
+    connection: Connection, ledger: Ledger, table: Table, columns: Sequence[Column], shared: SharedStaging | None
+) -> Mapping[str, str]:
+    """Add columns to a table, or widen their types, in the current transaction. Return why some cannot be columns.
+
+    Raises InvalidTableError if a type cannot be widened, and AccessDeniedError.
+    """
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT)))
+    # The spans of a job count their columns together.
+    lock_job(connection, ledger.job_id)
+    relation = find_table(connection, table)
+    if relation is None:
+        return {}
+    ledger.ensure()
+    staging = staging_of(connection, relation, table, ledger.job_id, shared) if table.staged else None
+    return _Evolution(connection, ledger, table, relation, staging).apply(columns)
+
+
+@dataclass(slots=True)
+class _Evolution:
+    """Changes of one table in the current transaction, and of its staging table, if the load has one."""
+
+    connection: Connection
+    ledger: Ledger
+    table: Table
+    relation: Relation
+    staging: ReplaceStaging | None
+
+    def apply(self, columns: Sequence[Column]) -> Mapping[str, str]:
+        """Add the columns that the table lacks, and widen the others to these types, where they are wider."""
+        refused, new, wider = self._sorted(columns)
+        if new or wider:
+            self._check_owner(new, wider)
+            # Another load may be doing the same.
+            for name in self._targets():
+                self._run("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", sql.Identifier(*name))
+            self.relation = find_table(self.connection, self.table) or self.relation
+            refused, new, wider = self._sorted(columns)
+            self._check_size(wider)
+            changes = [*self._add(new), *self._widen(wider)]
+            if changes:
+                self.ledger.record_changes(changes)
+        return refused
+
+    def _sorted(self, columns: Sequence[Column]) -> tuple[Mapping[str, str], list[Column], list[Column]]:
+        """Return why some columns cannot be added, those to add, and those to widen."""
+        held = storages(self.connection, self.relation.oid)
+        missing = [column for column in columns if column.name not in held]
+        times = Counter(column.name.casefold() for column in missing)
+        known = {name.casefold(): name for name in held}
+        problems = {column.name: _problem(column.name, known, times) for column in missing}
+        refused = {name: why for name, why in problems.items() if why}
+        new = [column for column in missing if column.name not in refused]
+        if new and len(new) + sum(not change.was for change in self.ledger.changes()) > MOST_NEW:
+            refused |= {column.name: f"a load may add {MOST_NEW} columns at most" for column in new}
+            new = []
+        wider = [column for column in columns if column.name in held and is_wider(column.type, held[column.name])]
+        return refused, new, wider
+
+    def _targets(self) -> Sequence[tuple[str, str]]:
+        is_staged = self.staging and find(self.connection, self.staging.name)
+        staged = [self.staging.name] if self.staging and is_staged else []
+        return [(self.relation.schema, self.relation.name), *staged]
+
+    def _check_owner(self, new: Sequence[Column], wider: Sequence[Column]) -> None:
+        if is_owned(self.connection, self.relation.oid):
+            return
+        role = role_of(self.connection)
+        statements = " ".join([*map(self._addition, new), *map(self._alteration, wider)])
+        owner = owner_statement(self.relation.schema, self.relation.name, role)
+        raise AccessDeniedError(
+            f"ownership of table {self.relation}",
+            detail=f"role {role} lacks it; only the owner may change columns",
+            hint=f"Let the owner or an administrator run: {owner} Or change the columns by hand: {statements}",
+        )
+
+    def _check_size(self, wider: Sequence[Column]) -> None:
+        held = storages(self.connection, self.relation.oid)
+        rewriting = [column for column in wider if held[column.name].type is not column.type]
+        if not rewriting:
+            return
+        relations = (find(self.connection, name) for name in self._targets())
+        size = sum(self._size(relation) for relation in relations if relation)
+        if size > MOST_REWRITTEN:
+            column = rewriting[0]
+            raise InvalidTableError(
+                f"table {self.relation}: column {column.name!r} would have to become {column.type}. PostgreSQL would "
+                f"rewrite the table, which has {size:,} bytes; a load does so up to {MOST_REWRITTEN:,} bytes",
+                hint=f"Run this when nobody needs the table, and load the file again: {self._alteration(column)}",
+            )
+
+    def _size(self, relation: Relation) -> int:
+        found = self.connection.execute(_SIZE, {"oid": relation.oid}).fetchone()
+        return int(found[0]) if found else 0
+
+    def _add(self, columns: Sequence[Column]) -> list[ColumnChange]:
+        if not columns:
+            return []
+        additions = sql.SQL(", ").join(
+            sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(sql.Identifier(column.name), TYPES[column.type])
+            for column in columns
+        )
+        for name in self._targets():
+            self._alter(sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(*name), additions), columns[0], "be added")
+            mark(self.connection, name, columns)
+        return [ColumnChange(self.table.name, column.name, _sql_type(column)) for column in columns]
+
+    def _widen(self, columns: Sequence[Column]) -> list[ColumnChange]:
+        changes = []
+        for column in columns:
+            was = self.relation.columns[column.name].type
+            comment = self._comment(column.name)
+            for name in self._targets():
+                change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
+                    sql.Identifier(*name), sql.Identifier(column.name), TYPES[column.type]
+                )
+                self._alter(change, column, f"become {column.type}")
+                remark(self.connection, (*name, column.name), comment, column.type)
+            changes.append(ColumnChange(self.table.name, column.name, _sql_type(column), was))
+        return changes
+
+    def _comment(self, column: str) -> str:
+        oid = self.relation.oid
+        found = self.connection.execute(_COMMENT, [oid, oid, column]).fetchone()
+        return str(found[0]) if found else ""
+
+    def _alter(self, statement: sql.Composed, column: Column, what: str) -> None:
+        try:
+            self.connection.execute(statement)
+        except _REFUSED as error:
+            raise InvalidTableError(
+                f"table {self.relation}: column {column.name!r} cannot {what}: {message_of(error)}",
+                hint=f"Change it by hand, and load the file again: {statement.as_string(self.connection)};",
+            ) from error
+
+    def _addition(self, column: Column) -> str:
+        return self._statement(column, "ADD COLUMN {} {}")
+
+    def _alteration(self, column: Column) -> str:
+        return self._statement(column, "ALTER COLUMN {} TYPE {}")
+
+    def _statement(self, column: Column, change: str) -> str:
+        parts = sql.SQL(change).format(sql.Identifier(column.name), TYPES[column.type])
+        return (sql.SQL("ALTER TABLE {} ").format(self.relation.identifier) + parts).as_string(self.connection) + ";"
+
+    def _run(self, statement: str, name: sql.Identifier) -> None:
+        self.connection.execute(sql.SQL(statement).format(name))
+
+
+def is_wider(wanted: ColumnType, held: Storage) -> bool:
+    """Whether a type holds more than an existing column, and all that it holds."""
+    if held.type not in WIDTHS or wanted not in WIDTHS or held.filled or held.in_bytes:
+        return False
+    step = WIDTHS.index(wanted) - WIDTHS.index(held.type)
+    return step > 0 or (step == 0 and (held.places is not None or held.length is not None))
+
+
+def _sql_type(column: Column) -> str:
+    return TYPES[column.type].as_string()
+
+
+def _problem(name: str, known: Mapping[str, str], times: Mapping[str, int]) -> str:
+    """Return why a field cannot become a column; empty if it can. ``known`` are the columns, by their folded names,
+    ``times`` how many new fields have each folded name."""
+    if len(name.encode()) > LONGEST_NAME:
+        return f"its name has more than {LONGEST_NAME} bytes"
+    if not name.isprintable() or _BLANKS.search(name) or '"' in name:
+        return "its name has quotes, blanks around it, or characters that cannot be printed"
+    if name.casefold() in known:
+        return f"its name differs from that of column {known[name.casefold()]!r} by case only"
+    if times[name.casefold()] > 1:
+        return "its name differs from that of another new field by case only"
+    if name in _SYSTEM:
+        return "PostgreSQL has a column of its own with this name"
+    return ""
