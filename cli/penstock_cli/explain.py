@@ -12,6 +12,7 @@ import click
 from penstock.limits import MIB
 from penstock.model.column import Column
 from penstock.model.parse_options import Format
+from penstock.model.route import ONCE_CONTENT, ONCE_KEY, Route
 from penstock_cli.completion import complete_file
 from penstock_cli.explain_archive import archive_lines, plan_lines
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
@@ -147,8 +148,22 @@ def _forecast_lines(found: Explanation, expected: Forecast, prices: Prices) -> l
     lines = [("done by", f"the state machine: {alone}" if expected.by_state_machine else f"ingest: {alone}")]
     if expected.by_state_machine:
         lines.append(("spans", _spans(found, expected)))
+    if found.match and (repeats := _repeats(found.match.route, found.preview.checksum)):
+        lines.append(("repeats", repeats))
     lines.append(("decoded", f"about {human_size(expected.decoded)}, were it text"))
     return [*lines, *_price_lines(expected.seconds, expected.usage, prices)]
+
+
+def _repeats(route: Route, checksum: str) -> str:
+    if route.once == ONCE_KEY:
+        return "found by key"
+    if route.once != ONCE_CONTENT:
+        return ""
+    return (
+        f"found by content: S3 has its CRC64NVME, {checksum}"
+        if checksum
+        else ("found by content: all of it is read once more before the first row, because S3 has no CRC64NVME of it")
+    )
 
 
 def _price_lines(seconds: float, usage: Usage, prices: Prices) -> list[tuple[str, str]]:

@@ -223,6 +223,19 @@ def test_the_local_stack_and_another_stack_are_exclusive(other: tuple[str, str])
     assert run("explain", "a.csv", "--local", *other).exit_code == 2
 
 
+def test_the_price_of_looking_for_repeats_by_content_is_that_of_one_more_read(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "routes.toml"
+    lake.put("in/a.bin", b"x" * 10**7)
+    given = (f"{lake.uri}/in/a.bin", "--routes", path, "--endpoint-url", lake.proxy.url)
+    seconds = {}
+    for once in ("version", "key", "content"):
+        route = '[[route]]\nname = "r"\nmatch = "*"\ndestination = "s3://{destination_bucket}/{key}"\n'
+        path.write_text(f'{route}once = "{once}"\n')
+        seconds[once] = float(str(reported("explain", *given)["lambda_seconds"]))
+    assert seconds["content"] > seconds["key"] == seconds["version"]
+    assert "found by content: all of it is read once more before the first row" in run("explain", *given).stdout
+
+
 def test_what_would_fail_is_foreseen(routes: Path, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv.gz"
     path.write_bytes(TEXT)

@@ -31,7 +31,7 @@ INVOCATION_SECONDS = 900 - 10
 
 # Entries in one file of an index, and bytes of one ranged read.
 _SEGMENT = 256
-_READ = 4 * MIB
+READ = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def of_machine(
         invocations=passes + spans + 3,
         transitions=10 + 2 * passes + 3 * spans,
         puts=parts + entries // _SEGMENT + 10,
-        gets=source * 2 // _READ + 3 * spans,
+        gets=source * 2 // READ + 3 * spans,
         writes=5 * spans,
         messages=MESSAGES,
         events=1,
@@ -113,7 +113,7 @@ def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage
         COLD_SECONDS + busy,
         1,
         puts=parts + 1,
-        gets=source // _READ + 2,
+        gets=source // READ + 2,
         writes=RECORD_WRITES + INDEX_WRITES + int(busy // 2),
         messages=MESSAGES,
         events=1,

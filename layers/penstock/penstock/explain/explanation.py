@@ -18,6 +18,7 @@ from penstock.delivery.sampling import SAMPLE_BYTES
 from penstock.destinations import destination_named
 from penstock.errors import PermanentError
 from penstock.explain.costs import COLD_SECONDS, Usage, index_invocations, of_invocation, of_machine
+from penstock.explain.repeats import of_repeats
 from penstock.formats import needs_whole_source, parse, resolve
 from penstock.formats.boundaries import text_of
 from penstock.large_jobs.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes
@@ -83,7 +84,7 @@ class SourcePreview:
 
     ``plan`` has the columns, if they are known. ``record``: the mean size of a record in bytes, 0 if unknown.
     ``splittable``: records can be separated at bytes. ``problem``: why the job would fail. ``warnings``: fields of the
-    sample without a column, and columns without a field.
+    sample without a column, and columns without a field. ``checksum``: the CRC64NVME that S3 has, where the route asks.
     """
 
     codec: str = ""
@@ -92,6 +93,7 @@ class SourcePreview:
     splittable: bool = True
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,12 @@ def _sampled(
 
 def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) -> Forecast:
     """Apply the rules of the functions. ``preview`` is that of the job's source. Raises OutputTooLargeError."""
+    expected = _delivery(job, preview, environment)
+    looked = of_repeats(job.route, preview.checksum, job.source.size, environment.memory)
+    return replace(expected, seconds=expected.seconds + looked.seconds, usage=expected.usage + looked)
+
+
+def _delivery(job: Job, preview: SourcePreview, environment: StackEnvironment) -> Forecast:
     machine = is_large(job, environment.timeout, memory=environment.memory, large_bytes=environment.large_bytes)
     preview = replace(preview, codec=preview.codec or codec_by_name(job.source.key))
     decoded = expected_bytes(preview.codec, job.source.size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.destinations.bucket.object_store import S3ObjectStore
@@ -20,9 +20,9 @@ from penstock.explain.explanation import (
 )
 from penstock.model.job import Job
 from penstock.model.object import Source, Target
-from penstock.model.route import TableTarget
+from penstock.model.route import ONCE_CONTENT, TableTarget
 from penstock.routes import Routes, check_target, destination_of
-from penstock.run.loads import RoutedObjectStore
+from penstock.run.loads import ExternalSource, RoutedObjectStore
 from penstock.wiring.cli import CliClients, read_routes, stack_environment
 from penstock.wiring.explain_archive import ArchivePreview, preview_archive
 from penstock.wiring.source_resolver import SourceResolver, bucket_and_key
@@ -73,6 +73,9 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
         preview = read_preview(
             RoutedObjectStore(lambda: objects, resolved.content), source, found.route, environment.budget
         )
+        if found.route.once == ONCE_CONTENT and not isinstance(source, ExternalSource):
+            head = objects.head(source.bucket, source.key)
+            preview = replace(preview, checksum=head.crc64nvme if head else "")
     target = destination_of(found.route, source)
     problems = [problem for problem in (preview.problem, _refused(routes, found, source, target)) if problem]
     expected = None
