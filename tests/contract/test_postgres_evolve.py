@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg
 import pytest
@@ -108,6 +108,39 @@ def test_two_spans_that_hold_row_locks_add_the_same_column(table: Database, monk
             pass
     assert table.execute("SELECT count(x), count(y1), count(y2) FROM t") == [(40, 40, 40)]
     assert sorted(one.column for one in change(table)[1]) == ["x", "y1", "y2"]
+
+
+@pytest.mark.parametrize("staged", [{"mode": Mode.REPLACE}, {"mode": Mode.APPEND, "atomic": True}])
+def test_a_staged_load_follows_the_changes_of_another_one(table: Database, staged: dict[str, Any]) -> None:
+    plan = replace(PLAN, table=replace(TABLE, columns=(*TABLE.columns, Column("n")), inferred=True, **staged))
+    with table.sink("staged") as opened:
+        fitted, _ = begin_fitted(opened, plan)
+        builder = GrowingChunkBuilder(opened, fitted, Form.TEXT, lambda: None)
+        chunk, _ = builder.chunk(0, records({"id": 1, "n": 1}))
+        opened.load(chunk)
+        change(table, NEW, Column("n", ColumnType.TEXT), Column("y"), job="other")
+        chunk, rejects = builder.chunk(1, records({"id": 2, "n": "many", "x": 5, "y": "z"}, first=2))
+        assert (rejects, opened.load(chunk).rows) == ((), 1)
+        opened.finish()
+        assert opened.changes() == ()
+    assert table.execute("SELECT id, n, x, y FROM t ORDER BY id") == [(1, "1", None, None), (2, "many", 5, "z")]
+    assert table.execute(
+        "SELECT col_description('t'::regclass, attnum) FROM pg_attribute WHERE attname = 'x' "
+        "AND attrelid = 't'::regclass"
+    ) == [("inferred by penstock: integer",)]
+
+
+@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
+def test_a_load_that_does_not_know_of_a_wider_type_goes_on(table: Database, mode: Mode) -> None:
+    plan = replace(PLAN, table=replace(TABLE, columns=(*TABLE.columns, Column("n")), inferred=True, mode=mode))
+    with table.sink("first") as opened:
+        fitted, _ = begin_fitted(opened, plan)
+        builder = GrowingChunkBuilder(opened, fitted, Form.TEXT, lambda: None)
+        assert opened.load(builder.chunk(0, records({"id": 1, "n": 1}))[0]).rows == 1
+        change(table, Column("n", ColumnType.TEXT), job="other")
+        assert opened.load(builder.chunk(1, records({"id": 2, "n": 2}, first=2))[0]).rows == 1
+        assert opened.load(builder.chunk(2, records({"id": 3, "n": "x"}, first=3))[0]).rows == 1
+    assert table.execute("SELECT id, n FROM t ORDER BY id") == [(1, "1"), (2, "2"), (3, "x")]
 
 
 def test_a_lock_that_is_never_free_makes_the_job_wait(table: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from penstock.destinations.ports import TableSink
 from penstock.errors import InvalidTableError, PenstockError, PermanentError
-from penstock.model.column import Column, FieldCounts
+from penstock.model.column import Column, ColumnType, FieldCounts
 from penstock.model.column_change import ColumnChange
 from penstock.model.load import Chunk
 from penstock.model.record import Batch, CsvValidator, Reject
@@ -125,7 +125,7 @@ class GrowingChunkBuilder:
             if columns:
                 self._settle()
                 refused |= _add(self._sink, self._plan, table, columns).keys()
-                self._refit(self._plan)
+                self._refit()
 
     def _widen_columns(self, batch: Batch, rejects: Sequence[Reject]) -> bool:
         """Widen columns for rejected values; return whether any was widened."""
@@ -134,23 +134,22 @@ class GrowingChunkBuilder:
             if columns := wider_columns(table, part, rejects):
                 self._settle()
                 self._sink.evolve(self._plan, table, columns)
-                self._refit(_without_types(self._plan, table.name, {column.name for column in columns}))
+                self._refit()
         return self._plan != before
 
-    def _refit(self, plan: TablePlan) -> None:
+    def _refit(self) -> None:
+        """Take the columns that the tables now have, also those that other loads have changed."""
         fields = self._inner.fields
-        self._plan = fit_to_storage(plan, self._sink.storages(plan))
+        self._plan = fit_to_storage(with_tables(self._plan, _undeclared), self._sink.storages(self._plan))
         self._inner = ChunkBuilder(self._plan, self._form)
         self._inner.fields = fields
 
 
-def _without_types(plan: TablePlan, name: str, names: set[str]) -> TablePlan:
-    """Return the plan in which these columns of a table take the types that the table has."""
+def _undeclared(table: Table) -> Table:
+    """Return the table with inferred columns that take any type which the table has."""
 
-    def reset(table: Table) -> Table:
-        if table.name != name:
-            return table
-        fresh = {column.name: Column(column.name, source=column.source, nulls=column.nulls) for column in table.columns}
-        return replace(table, columns=tuple(fresh[c.name] if c.name in names else c for c in table.columns))
+    def undeclared(column: Column) -> Column:
+        inferred = column.storage is not None and (table.inferred or column.spellings) and column.name != table.rescue
+        return replace(column, type=ColumnType.TEXT, spellings=(), storage=None) if inferred else column
 
-    return with_tables(plan, reset)
+    return replace(table, columns=tuple(map(undeclared, table.columns)))

@@ -79,13 +79,15 @@ class SmallBatchLoader:
 def shared_plan(route: Route) -> TablePlan | None:
     """Return the plan of a route whose sources may share a transaction.
 
-    Returns None if columns are inferred from each file, or may be added for it, if rows are staged, or if a source may
-    be a repeat.
+    Returns None if columns are inferred from each file, or may be added for it, if rows are staged, if values are
+    rescued (which each job counts for itself), or if a source may be a repeat.
     """
     if route.once != ONCE_VERSION or route.plan is None or not destination_named(route.store).shares_commits:
         return None
-    fit = all(table.columns and not table.staged and not table.grows for table in tables_of(route.plan))
-    return route.plan if fit else None
+    alone = any(
+        not table.columns or table.staged or table.grows or table.rescue_values for table in tables_of(route.plan)
+    )
+    return None if alone else route.plan
 
 
 @dataclass(slots=True)

@@ -128,15 +128,50 @@ class _Evolution:
         if new or wider:
             self._check_owner(new, wider)
             # Another load may be doing the same.
-            for name in self._targets():
-                self._run("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", sql.Identifier(*name))
+            self._run("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.relation.identifier)
             self.relation = find_table(self.connection, self.table) or self.relation
             refused, new, wider = self._sorted(columns)
             self._check_size(wider)
             changes = [*self._add(new), *self._widen(wider)]
             if changes:
                 self.ledger.record_changes(changes)
+                self.relation = find_table(self.connection, self.table) or self.relation
+        self._match_staging()
         return refused
+
+    def _match_staging(self) -> None:
+        """Give the staging table the columns and types that the table has, also those that other loads have changed."""
+        staged = self._staged()
+        if staged is None:
+            return
+        missing = [info for info in self.relation.columns.values() if info.name not in staged.columns]
+        differing = [
+            info
+            for info in self.relation.columns.values()
+            if info.name in staged.columns and staged.columns[info.name].type != info.type
+        ]
+        add, alter = sql.SQL("ADD COLUMN {} {}"), sql.SQL("ALTER COLUMN {} TYPE {}")
+        parts = [
+            change.format(sql.Identifier(info.name), sql.SQL(info.type))
+            for change, found in ((add, missing), (alter, differing))
+            for info in found
+            if not info.generated
+        ]
+        if parts:
+            statement = sql.SQL("ALTER TABLE {} {}").format(staged.identifier, sql.SQL(", ").join(parts))
+            self.connection.execute(statement)
+        for info in (*missing, *differing) if parts else ():
+            comment = sql.SQL("COMMENT ON COLUMN {} IS {}").format(
+                sql.Identifier(staged.schema, staged.name, info.name), sql.Literal(self._comment(info.name) or None)
+            )
+            self.connection.execute(comment)
+
+    @property
+    def _name(self) -> tuple[str, str]:
+        return self.relation.schema, self.relation.name
+
+    def _staged(self) -> Relation | None:
+        return find(self.connection, self.staging.name) if self.staging else None
 
     def _sorted(self, columns: Sequence[Column]) -> tuple[Mapping[str, str], list[Column], list[Column]]:
         """Return why some columns cannot be added, those to add, and those to widen."""
@@ -152,11 +187,6 @@ class _Evolution:
             new = []
         wider = [column for column in columns if column.name in held and is_wider(column.type, held[column.name])]
         return refused, new, wider
-
-    def _targets(self) -> Sequence[tuple[str, str]]:
-        is_staged = self.staging and find(self.connection, self.staging.name)
-        staged = [self.staging.name] if self.staging and is_staged else []
-        return [(self.relation.schema, self.relation.name), *staged]
 
     def _check_owner(self, new: Sequence[Column], wider: Sequence[Column]) -> None:
         if is_owned(self.connection, self.relation.oid):
@@ -175,8 +205,8 @@ class _Evolution:
         rewriting = [column for column in wider if held[column.name].type is not column.type]
         if not rewriting:
             return
-        relations = (find(self.connection, name) for name in self._targets())
-        size = sum(self._size(relation) for relation in relations if relation)
+        staged = self._staged()
+        size = self._size(self.relation) + (self._size(staged) if staged else 0)
         if size > MOST_REWRITTEN:
             column = rewriting[0]
             raise InvalidTableError(
@@ -196,9 +226,9 @@ class _Evolution:
             sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(sql.Identifier(column.name), TYPES[column.type])
             for column in columns
         )
-        for name in self._targets():
-            self._alter(sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(*name), additions), columns[0], "be added")
-            mark(self.connection, name, columns)
+        statement = sql.SQL("ALTER TABLE {} {}").format(self.relation.identifier, additions)
+        self._alter(statement, columns[0], "be added")
+        mark(self.connection, self._name, columns)
         return [ColumnChange(self.table.name, column.name, _sql_type(column)) for column in columns]
 
     def _widen(self, columns: Sequence[Column]) -> list[ColumnChange]:
@@ -206,12 +236,11 @@ class _Evolution:
         for column in columns:
             was = self.relation.columns[column.name].type
             comment = self._comment(column.name)
-            for name in self._targets():
-                change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
-                    sql.Identifier(*name), sql.Identifier(column.name), TYPES[column.type]
-                )
-                self._alter(change, column, f"become {column.type}")
-                remark(self.connection, (*name, column.name), comment, column.type)
+            change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
+                self.relation.identifier, sql.Identifier(column.name), TYPES[column.type]
+            )
+            self._alter(change, column, f"become {column.type}")
+            remark(self.connection, (*self._name, column.name), comment, column.type)
             changes.append(ColumnChange(self.table.name, column.name, _sql_type(column), was))
         return changes
 
