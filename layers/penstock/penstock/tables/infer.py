@@ -19,7 +19,7 @@ from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
 from penstock.tables.chunk_builder import routing_fields, with_tables
 from penstock.tables.column_kinds import Cells, IntegerKind
-from penstock.tables.field_names import name_problem, name_problems
+from penstock.tables.field_names import name_problems
 from penstock.tables.field_watch import path_of
 from penstock.tables.kind_choice import PLAIN
 from penstock.tables.rescue import with_rescue
@@ -28,10 +28,6 @@ from penstock.tables.table_router import TableRouter
 
 # Records of the sample that columns are inferred from.
 SAMPLE = 10_000
-
-# More new fields than any destination adds to a table: they are ids. To look at each in all records takes quadratic
-# time.
-MOST_INFERRED = 1000
 
 Inferred = tuple[ColumnType, tuple[str, ...]]
 """A type, and its spellings."""
@@ -93,9 +89,6 @@ def new_columns(table: Table, batch: Batch, also_used: Collection[str] = ()) -> 
     others = [
         {name: value for name, value in record.items() if value is not None and name not in taken} for record in records
     ]
-    new = dict.fromkeys(name for record in others for name in record)
-    if len(new) > MOST_INFERRED:
-        return tuple(Column(name, nulls=table.nulls) for name in new if not name_problem(name))
     return infer(replace(batch, rows=list(filter(None, others))), table.nulls, limit=len(others))
 
 
@@ -117,8 +110,12 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",), *, limit: int = SAMPLE)
     records = [row for row in rows if isinstance(row, Mapping)]
     if bad := name_problems(records):
         records = [record for position, record in enumerate(records) if position not in bad]
-    names = dict.fromkeys(name for record in records for name in record)
-    return tuple(_column(name, _of_values([record.get(name) for record in records], nulls), nulls) for name in names)
+    # By the fields that each record has: JSON with ids as keys may have as many names as records.
+    values: dict[str, list[object]] = {}
+    for record in records:
+        for name, value in record.items():
+            values.setdefault(name, []).append(value)
+    return tuple(_column(name, _of_values(found, nulls), nulls) for name, found in values.items())
 
 
 def _column(name: str, inferred: Inferred, nulls: tuple[str, ...]) -> Column:
