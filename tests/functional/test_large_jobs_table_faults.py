@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 
@@ -10,6 +11,7 @@ import pytest
 from lengths import long
 from machine_faults import FaultPlan, FaultyPlant, faulty_sinks
 from machine_sources import in_blocks
+from penstock.delivery import sampling
 from penstock.limits import KIB
 from penstock.model.job_status import JobState
 from penstock.testing import ManualDeadline
@@ -38,14 +40,21 @@ GOOD = [n for n in range(ROWS) if n % 50 != 49]
 class Run:
     """One job with faults, after one without."""
 
-    def __init__(self, database: Database, mode: str, seed: str, rate: float, *, started_by_ingest: bool) -> None:
+    def __init__(
+        self, database: Database, mode: str, seed: str, rate: float, *, started_by_ingest: bool, grows: bool = False
+    ) -> None:
         self.database = database
         database.execute("DROP TABLE IF EXISTS people, penstock_ledger")
         self.fault_plan = FaultPlan(random.Random(seed), 0.0)
         text = route(mode=mode, more="max_rejects = 20")
+        if grows:
+            text = (
+                text.split('{ name = "born"')[0].replace("create = true", 'create = true\n    evolve = "widen"') + "]"
+            )
         self.plant = FaultyPlant(text, self.fault_plan, span_bytes=4 * KIB)
         add_tables(self.plant, database, lambda good: faulty_sinks(good, self.fault_plan))
-        self.plant.run_to_end(self.plant.upload("before.csv", b"id,name,born\n-1,before,2001-01-01\n"))
+        before = b"id,name\n-1,before\n" if grows else b"id,name,born\n-1,before,2001-01-01\n"
+        self.plant.run_to_end(self.plant.upload("before.csv", before))
         assert self.ids == [-1]
         self.tables = database.tables()
         if started_by_ingest:
@@ -123,3 +132,40 @@ def test_a_failed_load_has_every_row_once_after_a_redrive(
             assert run.ids == ([] if mode == "replace" else [-1]) + GOOD, run.job_report
             assert run.database.tables() == run.tables, run.job_report
     assert failed
+
+
+def drifting() -> bytes:
+    """JSON whose fields and types change in mid-file."""
+    records = [{"id": n, "name": f"n{n}", "n": n if n < 400 else n + 0.5 if n < 600 else f"x{n}"} for n in range(ROWS)]
+    late = [{**record, "late": n} if n % 9 == 8 and n > 200 else record for n, record in enumerate(records)]
+    return "".join(json.dumps(record) + "\n" for record in late).encode()
+
+
+@pytest.mark.xdist_group("steps-tables")
+@pytest.mark.parametrize("mode", [long(mode) for mode in MODES])
+@pytest.mark.parametrize("started_by_ingest", [False, True])
+def test_columns_grow_once_despite_faults(
+    database: Database, monkeypatch: pytest.MonkeyPatch, mode: str, *, started_by_ingest: bool
+) -> None:
+    monkeypatch.setattr(sampling, "SAMPLE_BYTES", 4 * KIB)
+    ended: Counter[JobState] = Counter()
+    for number in range(RUNS):
+        seed = f"drift {mode} {started_by_ingest} {number}"
+        run = Run(database, mode, seed, (0.01, 0.03, 0.07)[number % 3], started_by_ingest=started_by_ingest, grows=True)
+        state = run.load("a.jsonl", drifting())
+        run.plant.run_copies()
+        ended[state] += 1
+        assert run.database.tables() == run.tables, run.job_report
+        if state is JobState.SUCCEEDED:
+            assert run.ids == [*([] if mode == "replace" else [-1]), *range(ROWS)], run.job_report
+            assert database.execute("SELECT count(late), count(n), sum(late) FROM people") == [
+                (55, ROWS, sum(n for n in range(201, ROWS) if n % 9 == 8))
+            ], run.job_report
+            status = run.plant.jobs.jobs[run.job_id]
+            assert [change.column for change in status.changes if not change.was] == ["n", "late"], run.job_report
+            assert database.execute("SELECT n FROM people WHERE id IN (1, 500, 650) ORDER BY id") == [
+                ("1",),
+                ("500.5",),
+                ("x650",),
+            ]
+    assert ended[JobState.SUCCEEDED]
