@@ -33,6 +33,9 @@ class TableOptions:
     record_prefix: str | None = None
     line_length: str | None = None
     trim: str | None = None
+    record: str | None = None
+    namespace: tuple[str, ...] = ()
+    repeated: str | None = None
     mode: str | None = None
     key: tuple[str, ...] = ()
     create: bool = False
@@ -66,6 +69,9 @@ class TableOptions:
             "record_prefix": self.record_prefix,
             "line_length": self.line_length,
             "trim": self.trim,
+            "record": self.record,
+            "namespaces": dict(each.partition("=")[::2] for each in self.namespace),
+            "repeated": self.repeated.split(",") if self.repeated else (),
             "mode": self.mode,
             "key": [name for names in self.key for name in names.split(",")],
             "create": self.create,
@@ -112,6 +118,14 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
         "--line-length", type=_one_of(LineLength), help="Length of lines of fixed-width fields.  [default: padded]"
     )
     @click.option("--trim", type=_one_of(Trim), help="Where fixed-width fields lose their blanks.  [default: right]")
+    @click.option("--record", metavar="PATH", help="Path to the records in an XML document, such as /orders/order.")
+    @click.option(
+        "--namespace",
+        multiple=True,
+        metavar="PREFIX=URI",
+        help="Prefix for the names of a namespace in XML. May be given several times.",
+    )
+    @click.option("--repeated", metavar="A,B,...", help="XML elements that are lists also where there is only one.")
     @click.option(
         "--null",
         multiple=True,

@@ -1,4 +1,4 @@
-"""Files in the forms of partners, from event to table: fixed width, in one pass, in spans and by `penstock run`."""
+"""Files in the forms of partners, fixed width and XML, from event to table: in spans, and by `penstock run`."""
 
 from __future__ import annotations
 
@@ -63,3 +63,58 @@ def test_the_command_takes_the_same_options(database: Database, tmp_path: Path) 
     path.write_bytes(fixed())
     run(database, path, "--fields", ",".join(FIELDS), "--record-prefix", "02", "--trim", "both")
     assert stored(database) == WANTED
+
+
+XML = """
+    format = "xml"
+    record = "/orders/order"
+    [route.table]
+    create = true
+    columns = [
+        { name = "id", type = "integer", from = "@id" },
+        { name = "name", from = "customer/name" },
+        { name = "lines", type = "json", from = "line" },
+    ]
+"""
+XML_ROUTE = f"""
+    [[route]]
+    name = "people"
+    match = "*"
+    destination = "postgresql:people"
+    [route.parse]
+    {XML}
+"""
+
+
+def xml(rows: list[tuple[int, str]] = WANTED, end: str = "</orders>") -> bytes:
+    orders = (
+        f'  <order id="{number}"><customer><name>{name}</name></customer><line>1</line><line>2</line></order>\n'
+        for number, name in rows
+    )
+    return f'<?xml version="1.0" encoding="cp1252"?>\n<orders>\n{"".join(orders)}{end}\n'.encode("cp1252")
+
+
+@pytest.mark.parametrize("key", ["a.xml", "a.xml.gz"])
+def test_xml_records_are_rows_however_large_the_document_is(database: Database, key: str) -> None:
+    plant = table_plant(database, XML_ROUTE)
+    status = plant.run(plant.upload(key, in_blocks(xml()) if key.endswith("gz") else xml()))
+    assert (status.state, status.progress.rows) == (JobState.SUCCEEDED, ROWS), status
+    assert stored(database) == WANTED
+    assert database.execute("SELECT DISTINCT lines FROM people") == [(["1", "2"],)]
+
+
+def test_of_an_xml_document_nothing_after_a_fault_is_loaded(database: Database) -> None:
+    plant = table_plant(database, XML_ROUTE)
+    status = plant.run(plant.upload("a.xml", xml(end="<order></orders>")))
+    assert status.state is JobState.FAILED
+    assert status.failure
+    assert "not XML: mismatched tag (line 603, " in status.failure.message
+    assert stored(database) == WANTED[: len(stored(database))]
+
+
+def test_the_command_infers_the_columns_of_xml(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_bytes(xml())
+    run(database, path, "--record", "/orders/order", "--repeated", "line")
+    found: Any = database.execute("SELECT \"@id\", customer->>'name', line FROM people ORDER BY 1 LIMIT 1")
+    assert list(found) == [(0, "Zoë 0", ["1", "2"])]

@@ -98,6 +98,23 @@ def test_fixed_width_fields_have_options() -> None:
     assert (options.line_length, options.trim) == ("exact", "both")
 
 
+def test_xml_has_options_and_paths() -> None:
+    read = plan(
+        """
+        [route.parse]
+        record = "/a:orders/order"
+        namespaces = { a = "urn:a" }
+        repeated = ["line"]
+        [route.table]
+        columns = [{ name = "id", from = "@id" }, { name = "city", from = "customer/city.name" }, { name = "day" }]
+        """
+    )
+    options = read.parse
+    assert (options.record, options.namespaces, options.repeated) == ("/a:orders/order", ("a=urn:a",), ("line",))
+    assert read.table
+    assert [column.keys for column in read.table.columns] == [("@id",), ("customer", "city.name"), ()]
+
+
 @pytest.mark.parametrize(("text", "limit"), [("7", 7.0), ("'1%'", 0.01), ("0.5", 0.5), ("'0.5 %'", 0.005)])
 def test_rejects_are_allowed_by_count_or_share(text: str, limit: float) -> None:
     assert plan(f"max_rejects = {text}").max_rejects == pytest.approx(limit)
@@ -151,6 +168,13 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.parse]\nformat='fixed'", "", "parse.fields: are required: names and positions"),
         ("[route.parse]\nformat='fixed'\nfields=['a 3-1']", "", "parse.fields: 'a 3-1' holds no position"),
         ("[route.parse]\nformat='csv'\nfields='a 1-3'", "", 'parse.fields: is for format = "fixed"'),
+        ("[route.parse]\nformat='xml'", "", "parse.record: must be the path from the root to the records"),
+        ("[route.parse]\nrecord='order'", "", "parse.record: must be the path from the root to the records"),
+        ("[route.parse]\nrecord='/a//b'", "", "parse.record: must be the path from the root to the records"),
+        ("[route.parse]\nrecord='/a/@b'", "", "parse.record: must be the path from the root to the records"),
+        ("[route.parse]\nformat='json'\nrecord='/a'", "", 'parse.record: is for format = "xml"'),
+        ("[route.parse]\nrecord='/a'\nnamespaces={'a b'='urn:a'}", "", "parse.namespaces: 'a b' cannot be a prefix"),
+        ("[route.parse]\nrecord='/a'\nnamespaces={a=1}", "", "parse.namespaces.a: must be a non-empty string"),
         ("[route.parse]\ntrim='both'", "", 'parse.trim: is for format = "fixed"'),
         ("[route.parse]\nfields='a 1'\nrecord_prefix=' '", "", "parse.record_prefix: must be the start of a line"),
         ("[route.parse]\nfields='a 1'\nrecord_prefix='€'\nencoding='ascii'", "", "parse.record_prefix: '€' cannot be"),

@@ -65,6 +65,7 @@ ANY = ""
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table. ``source`` is the field of the record (default: the column's name);
+    ``keys`` is the path to it in nested records (default: ``source``, divided at dots).
     ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps (default: ISO 8601).
 
     ``spellings`` names the only forms of text that an inferred column accepts (see `tables.spellings`); a declared
@@ -80,6 +81,7 @@ class Column:
     formats: tuple[str, ...] = ()
     spellings: tuple[str, ...] = ()
     storage: Storage | None = None
+    keys: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
 
 # The maximum number of field names in a receipt, and of characters of each.

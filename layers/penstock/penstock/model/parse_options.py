@@ -17,6 +17,7 @@ class Format(StrEnum):
     JSON = "json"
     XLSX = "xlsx"
     FIXED = "fixed"
+    XML = "xml"
 
 
 class Units(StrEnum):
@@ -57,6 +58,8 @@ class ParseOptions:
     ``sheet`` is the name of a sheet; empty: the first.
     ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `formats.fixed.layout`). Only lines that
     begin with ``record_prefix`` are records.
+    ``record`` is the path of elements from the root of an XML document to its records. ``namespaces`` are prefixes for
+    names of elements, each as ``prefix=namespace``; ``repeated`` are elements that are lists also if there is one.
     """
 
     format: Format = Format.AUTO
@@ -75,3 +78,6 @@ class ParseOptions:
     record_prefix: str = field(default="", metadata=OMIT_DEFAULT)
     line_length: LineLength = field(default=LineLength.PADDED, metadata=OMIT_DEFAULT)
     trim: Trim = field(default=Trim.RIGHT, metadata=OMIT_DEFAULT)
+    record: str = field(default="", metadata=OMIT_DEFAULT)
+    namespaces: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    repeated: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)

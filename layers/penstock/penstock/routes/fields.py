@@ -112,6 +112,11 @@ class Fields:
         inner = self.table(field, kind)
         return {name: inner.table(name, kind) for name in inner._table}  # noqa: SLF001  (of the same class)
 
+    def named_texts(self, field: str) -> dict[str, str]:
+        """Read a table of texts; empty if it is absent."""
+        inner = self.table(field, "a table of texts")
+        return {name: inner.text(name) for name in inner._table}  # noqa: SLF001  (of the same class)
+
     def refuse_unknown(self) -> None:
         if unknown := sorted(set(self._table) - self._seen):
             known = ", ".join(sorted(self._seen))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from penstock.errors import InvalidRouteError
 from penstock.formats.fixed.layout import read_layout
 from penstock.model.parse_options import Format, LineLength, ParseOptions, Trim, Units
 from penstock.routes.fields import Fields
 
+XML_OPTIONS = ("record", "namespaces", "repeated")
+_PREFIX = re.compile(r"[^\W\d][\w.-]*")
 FIXED_OPTIONS = ("fields", "units", "record_prefix", "line_length", "trim")
 
 
@@ -30,6 +33,9 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         record_prefix=fields.text("record_prefix", ""),
         line_length=LineLength(fields.choice("line_length", list(LineLength), LineLength.PADDED)),
         trim=Trim(fields.choice("trim", list(Trim), Trim.RIGHT)),
+        record=fields.text("record", ""),
+        namespaces=tuple(f"{prefix}={name}" for prefix, name in fields.named_texts("namespaces").items()),
+        repeated=fields.texts("repeated", ()),
     )
     try:
         codecs.lookup(options.encoding)
@@ -42,6 +48,7 @@ def read_parse_options(fields: Fields) -> ParseOptions:
     if not (options.header or options.columns):
         raise fields.complain("columns", "are required without a header")
     _check_fixed(fields, options)
+    _check_xml(fields, options)
     fields.refuse_unknown()
     return options
 
@@ -68,3 +75,17 @@ def _character(fields: Fields, field: str, default: str) -> str:
     if value != default and (len(value) != 1 or value in "\r\n\0"):
         raise fields.complain(field, f"must be one character, not {value!r}")
     return value
+
+
+def _check_xml(fields: Fields, options: ParseOptions) -> None:
+    """Check the options of XML. A name such as ``a.xml`` may choose the format later."""
+    if options.format is Format.XML or (options.format is Format.AUTO and options.record):
+        names = options.record.removeprefix("/").split("/")
+        if not options.record.startswith("/") or not all(names) or any(set(name) & set("@*[] ") for name in names):
+            example = 'the path from the root to the records, such as "/orders/order"'
+            raise fields.complain("record", f"must be {example}, not {options.record!r}")
+    elif given := [name for name in XML_OPTIONS if fields.has(name)]:
+        raise fields.complain(given[0], f'is for format = "{Format.XML}"')
+    prefixes = [each.partition("=")[0] for each in options.namespaces]
+    if wrong := [prefix for prefix in prefixes if not _PREFIX.fullmatch(prefix)]:
+        raise fields.complain("namespaces", f"{wrong[0]!r} cannot be a prefix")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from penstock.destinations import Destination
+from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Choice, Evolve, Mode, Table, TablePlan
 from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
 from penstock.routes.parse_options import read_parse_options
+from penstock.routes.xml_paths import with_xml_paths
 from penstock.tables.rescue import RESCUE_TYPES, with_rescue
 
 
@@ -16,6 +18,11 @@ def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
     Raises InvalidRouteError, which names the field.
     """
     parse = read_parse_options(route.table("parse", "a parse table"))
+    plan = _plan(route, parse, destination, name)
+    return with_xml_paths(plan) if parse.record else plan
+
+
+def _plan(route: Fields, parse: ParseOptions, destination: Destination, name: str) -> TablePlan:
     max_rejects = route.allowance("max_rejects")
     if route.has("choice"):
         if name or route.has("table"):

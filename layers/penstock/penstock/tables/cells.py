@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from penstock.model.column import Column, ColumnType
+from penstock.model.xml_values import Several, TextElement
 from penstock.tables.column_kinds import shown
 from penstock.tables.documents import write_array, write_document
 
 NUMBERS = ({int}, {Decimal}, {int, Decimal})
 TEXTS = ({str}, {str, type(None)})
+
+
+class _PassedSeveral:
+    """The value of a path that goes on after several elements of one name: any choice among them would be a guess."""
 
 
 def getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
@@ -23,7 +28,7 @@ def getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
         found: object = record
         for name in path:
             if not isinstance(found, Mapping):
-                return None
+                return _PassedSeveral() if isinstance(found, Several) else None
             found = found.get(name)
         return found
 
@@ -53,7 +58,7 @@ def as_texts(values: Sequence[object], column: Column) -> tuple[Sequence[str | N
 def _text(value: object, column: Column) -> str | None:
     if value is None:
         return None
-    if column.type is ColumnType.JSON:
+    if column.type is ColumnType.JSON and not isinstance(value, _PassedSeveral):
         return write_document(value)
     match value:
         case str():
@@ -62,7 +67,9 @@ def _text(value: object, column: Column) -> str | None:
             return "true" if value else "false"
         case int() | float() | Decimal():
             return str(value)
-    return _text_of_many(value, column)
+        case _PassedSeveral():
+            raise ValueError("its path passes an element that the record has several times")
+    return value.text if isinstance(value, TextElement) else _text_of_many(value, column)
 
 
 def _text_of_many(value: object, column: Column) -> str:

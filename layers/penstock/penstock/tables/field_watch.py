@@ -81,6 +81,8 @@ class FieldWatch:
 
 def path_of(column: Column) -> tuple[str, ...]:
     """The path of a column's field in a JSON record. Without ``source`` it is the name, dots included."""
+    if column.keys:
+        return column.keys
     return tuple(column.source.split(".")) if column.source else (column.name,)
 
 

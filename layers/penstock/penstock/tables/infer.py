@@ -17,6 +17,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.number import Written
 from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
+from penstock.model.xml_values import Several, TextElement, UntypedRecord
 from penstock.tables.chunk_builder import routing_fields, with_tables
 from penstock.tables.column_kinds import Cells, IntegerKind
 from penstock.tables.field_names import name_problems
@@ -115,7 +116,8 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",), *, limit: int = SAMPLE)
     for record in records:
         for name, value in record.items():
             values.setdefault(name, []).append(value)
-    return tuple(_column(name, _of_values(found, nulls), nulls) for name, found in values.items())
+    untyped = any(isinstance(record, UntypedRecord) for record in records)
+    return tuple(_column(name, _of_values(found, nulls, untyped=untyped), nulls) for name, found in values.items())
 
 
 def _column(name: str, inferred: Inferred, nulls: tuple[str, ...]) -> Column:
@@ -155,15 +157,16 @@ def _fit(kind: ColumnType, texts: Sequence[str]) -> bool:
         return False
 
 
-def _of_values(values: Sequence[object], nulls: tuple[str, ...]) -> Inferred:
+def _of_values(values: Sequence[object], nulls: tuple[str, ...], *, untyped: bool = False) -> Inferred:
+    """``untyped``: texts may be values of any type, as in a CSV."""
     present = [value for value in values if value is not None and not (value and value in nulls)]
     kinds = set(map(type, present))
-    if kinds & {dict, list}:
+    if kinds & {dict, list, TextElement, Several}:
         return JSON
     if kinds == {bool}:
         return ColumnType.BOOLEAN, ("true",)
     if kinds and kinds <= {int, Decimal, Written, float}:
         return _of_texts(list(map(str, present)), OF_NUMBERS)
     if kinds == {str}:
-        return _of_texts([str(value) for value in present if value], OF_TIMES)
+        return _of_texts([str(value) for value in present if value], TYPES if untyped else OF_TIMES)
     return TEXT

@@ -18,6 +18,7 @@ from penstock.model.lazy_sequence import LazySequence
 from penstock.model.load import Rows
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
+from penstock.model.xml_values import UntypedRecord
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import Cells
 from penstock.tables.field_names import did_you_mean, name_problems
@@ -152,7 +153,7 @@ class RowConverter:
 
     def _fields(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Texts]:
         records = cast("Sequence[Mapping[str, object]]", rows)
-        if not set(map(type, rows)) <= {dict}:
+        if not set(map(type, rows)) <= {dict, UntypedRecord}:
             for position, row in enumerate(rows):
                 if not isinstance(row, Mapping):
                     faults.add(position, "", "is not an object")

@@ -6,7 +6,7 @@ Heavy modules are imported in the functions, so that ``import penstock`` takes m
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -86,6 +86,9 @@ def prepare_run(
     record_prefix: str | None = None,
     line_length: Literal["padded", "exact", "any"] | None = None,
     trim: Literal["right", "left", "both", "none"] | None = None,
+    record: str | None = None,
+    namespaces: Mapping[str, str] | None = None,
+    repeated: Sequence[str] = (),
     mode: Literal["append", "upsert", "replace"] | None = None,
     key: Sequence[str] = (),
     create: bool = False,
@@ -146,6 +149,9 @@ def prepare_run(
         "record_prefix": record_prefix,
         "line_length": line_length,
         "trim": trim,
+        "record": record,
+        "namespaces": dict(namespaces) if namespaces else None,
+        "repeated": list(repeated) or None,
     }
     table = {
         "mode": mode,

@@ -1,0 +1,1 @@
+"""XML: records at a path of elements."""
