@@ -63,6 +63,15 @@ def test_a_rescue_column_keeps_fields_and_values(database: Database, way: str) -
     assert database.execute("SELECT _extra FROM t WHERE id = 100") == [({"note": "a b", "n": "x"},)]
 
 
+def test_what_json_cannot_hold_in_the_database_is_a_reject(database: Database) -> None:
+    """Of the object that the rescue column would keep."""
+    values = ["1.50", "1e999999", '"a\\u0000"', '"\\u0001\\ud83d\\ude00"']
+    file = "".join(f'{{"id": {number}, "x": {value}}}\n' for number, value in enumerate(values, 1))
+    result = in_one_pass(database, "a.jsonl", file, f'create = true\nrescue = "_extra"\n{COLUMNS}')
+    assert result.rejected == [2, 3]
+    assert database.execute("SELECT id, _extra ->> 'x' FROM t ORDER BY id") == [(1, "1.50"), (4, "\x01😀")]
+
+
 def test_fail_names_the_record_and_the_field(database: Database) -> None:
     file = jsonl({"id": 1, "n": 1}, {"id": 2, "n": 2, "x": 1})
     with pytest.raises(InvalidTableError, match=r"record 2 has fields that no column takes.*: 'x'"):

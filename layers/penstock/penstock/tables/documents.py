@@ -116,3 +116,10 @@ class JsonKind(ColumnKind):
 
     def written(self, text: str, value: object) -> str:  # noqa: ARG002  # a column of type json keeps it as it is
         return text
+
+
+class WrittenJsonKind(JsonKind):
+    """JSON texts of `write_document`, which need not be parsed to be valid."""
+
+    def accepts(self, cells: Cells) -> bool:
+        return "\\u" not in cells.joined and storable(cells.joined)

@@ -20,7 +20,8 @@ from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
 from penstock.model.xml_values import UntypedRecord
 from penstock.tables.cells import as_texts, getter
-from penstock.tables.column_kinds import Cells
+from penstock.tables.column_kinds import Cells, ColumnKind
+from penstock.tables.documents import JsonKind, WrittenJsonKind
 from penstock.tables.field_names import did_you_mean, name_problems
 from penstock.tables.field_watch import path_of
 from penstock.tables.forms import FORMS, Form, RowForm
@@ -80,6 +81,8 @@ class RowConverter:
         self.rescue = Rescue(table, names, also_used) if len(self.columns) < len(table.columns) else None
         if self.rescue:
             self.rescue_reader = _Reader(table.columns[self.rescue.position], table, self.form, json=True)
+            if type(self.rescue_reader.kind) is JsonKind and self.form.values is None:
+                self.rescue_reader.kind = WrittenJsonKind()
         self.raw_values = [
             raw_value(column, self.positions[number] if names else None) if is_rescued(table, column) else None
             for number, column in enumerate(self.columns)
@@ -173,7 +176,7 @@ class _Reader:
         self.nulls = frozenset(column.nulls)
         if json and column.type is ColumnType.TEXT:
             self.nulls -= {""}
-        self.kind = kind_of(column)
+        self.kind: ColumnKind = kind_of(column)
         self.as_written = stays_raw(column)
         # Null tokens that are also valid values of the column. They must be searched for.
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
