@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import pytest
@@ -103,6 +104,8 @@ def columns_of(database: Database, table: str = "t") -> dict[str, tuple[str, str
 
 
 MODES = ["append", "upsert", "replace", "atomic append", "atomic upsert"]
+SHORT = {("whole", "append"), ("whole", "atomic append"), ("in spans", "upsert"), ("in spans", "replace")}
+WAYS = [one if one in SHORT else long(*one) for one in product(LOADERS, MODES)]
 
 
 def of_mode(mode: str, evolve: str = "add") -> str:
@@ -110,8 +113,7 @@ def of_mode(mode: str, evolve: str = "add") -> str:
     return f'evolve = "{evolve}"\nmode = "{mode}"\nkey = ["id"]\natomic = {"true" if atomic else "false"}\n'
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("way", LOADERS)
+@pytest.mark.parametrize(("way", "mode"), WAYS)
 def test_new_fields_of_a_header_become_columns_before_the_first_row(database: Database, mode: str, way: str) -> None:
     database.execute("CREATE TABLE t (id bigint PRIMARY KEY, name text)")
     file = "id,name,price,note\n" + "".join(f"{n},a{n},{n}.50,0{n}\n" for n in range(600))
@@ -128,8 +130,7 @@ def test_new_fields_of_a_header_become_columns_before_the_first_row(database: Da
 
 
 @pytest.mark.usefixtures("short_sample")
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("way", LOADERS)
+@pytest.mark.parametrize(("way", "mode"), WAYS)
 def test_new_fields_of_records_become_columns_between_two_chunks(database: Database, mode: str, way: str) -> None:
     database.execute("CREATE TABLE t (id bigint PRIMARY KEY, n bigint)")
     records = padded(1500)
@@ -205,8 +206,10 @@ class Dying(PostgresSink):
 
 
 @pytest.mark.usefixtures("short_sample")
-@pytest.mark.parametrize("first", [10, 600], ids=["in plan", "in work"])
-@pytest.mark.parametrize("mode", ["append", long("upsert"), "replace", "atomic append"])
+@pytest.mark.parametrize(
+    ("mode", "first"),
+    [("append", 10), ("append", 600), ("replace", 600), long("upsert", 600), long("atomic append", 600)],
+)
 def test_a_load_killed_between_a_change_and_its_chunk_finds_the_column(
     database: Database, mode: str, first: int
 ) -> None:
