@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from penstock.errors import TooManyRejectsError
 from penstock.model.job_status import JobState, JobStatus
+from penstock.model.serialization import to_plain
 from penstock.model.wording import counted
 from penstock_cli import job_text
 from penstock_cli.job_text import SHORT_ID
@@ -34,6 +35,7 @@ def member_as_json(result: MemberResult, archive: JobStatus) -> dict[str, object
         "rejects": result.receipt.rejects if result.receipt else 0,
         "codec": result.receipt.codec if result.receipt else None,
         "crc32": f"{result.receipt.crc32:08x}" if result.receipt else None,
+        "changes": [to_plain(change) for change in result.receipt.changes] if result.receipt else [],
         "warnings": list(result.receipt.warnings) if result.receipt else [],
         "reason": result.reason or None,
         "failure": job_text.failure_as_json(result.failure),
@@ -54,6 +56,8 @@ def member_fields(result: MemberResult, archive: JobStatus) -> Iterator[tuple[st
         yield "bytes", f"{receipt.bytes_out:,} delivered"
         crc32 = f"CRC32 {receipt.crc32:08x}, " if receipt.crc32 else ""  # a table load may have none
         yield "integrity", f"{crc32}codec {receipt.codec}, {counted(receipt.parts, 'part')}"
+        for change in receipt.changes:
+            yield "changed", job_text.one_line(change.text)
         for warning in receipt.warnings:
             yield "warning", job_text.one_line(warning)
     if result.reason:

@@ -16,6 +16,7 @@ from penstock_cli.run_lines import as_json, line_of
 if TYPE_CHECKING:
     from penstock.model.job import Progress as Counts
     from penstock.wiring.archive_result import ArchiveResult, MemberResult
+    from penstock.wiring.run import RunResult
     from penstock.wiring.run_archive import PreparedArchive
     from penstock_cli.options import OutputOptions
 
@@ -66,9 +67,7 @@ class _Told:
         if self.kept:
             self._keep(member)
         elif member.result:
-            for warning in member.result.receipt.warnings:
-                self._progress.tell(f"warning: {member.name}: {warning}")
-            self._progress.say(line_of(member.result))
+            self._tell(member.name, member.result)
         elif member.error:
             notes = getattr(member.error, "__notes__", [])
             for line in (f"failed: {member.name}: {member.error}", *notes, member.error.hint):
@@ -80,6 +79,13 @@ class _Told:
             self._skipped += 1
             if self._skipped <= SHOWN:
                 self._progress.tell(f"skipped: {member.name}: {member.skipped}")
+
+    def _tell(self, name: str, result: RunResult) -> None:
+        for change in result.receipt.changes:
+            self._progress.tell(f"changed: {name}: {change.text}")
+        for warning in result.receipt.warnings:
+            self._progress.tell(f"warning: {name}: {warning}")
+        self._progress.say(line_of(result))
 
     def _keep(self, member: MemberResult) -> None:
         about = {"member": member.name, "number": member.number}

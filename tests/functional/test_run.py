@@ -87,6 +87,7 @@ def test_json_is_one_object_with_everything_a_program_needs(file: Path, tmp_path
         "rejects": 0,
         "dropped": 0,
         "rejects_file": None,
+        "changes": [],
         "warnings": [],
         "seconds": 0,
     }

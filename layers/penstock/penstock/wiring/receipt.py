@@ -101,4 +101,5 @@ class Receipt:
             warnings=tuple(warnings),
             seconds=total.seconds,
             members=tuple(members),
+            changes=tuple(change for member in members for change in member.changes),
         )
