@@ -260,6 +260,14 @@ def test_ids_as_keys_make_no_columns_but_are_rescued(database: Database) -> None
 ID = 'columns = [{ name = "id", type = "integer" }]'
 
 
+def test_a_field_of_json_that_is_null_shows_no_type_yet(database: Database) -> None:
+    first, second = {"id": 1, "u": None, "n": None}, {"id": 2, "u": 5}
+    in_one_pass(database, "a.jsonl", jsonl(first), 'create = true\nevolve = "add"')
+    result = in_one_pass(database, "b.jsonl", jsonl(first, second), 'evolve = "add"')
+    assert result.changes == (ColumnChange("t", "u", "bigint"),)
+    assert list(columns_of(database)) == ["id", "u"]
+
+
 def test_a_field_that_differs_by_case_is_refused_or_rescued(database: Database) -> None:
     database.execute("CREATE TABLE t (id bigint, name text)")
     with pytest.raises(InvalidTableError, match="'Name' cannot become a column: its name differs from that of column"):

@@ -59,6 +59,8 @@ def _with_columns(table: Table, sample: Batch, also_used: Collection[str]) -> Ta
         new = new_columns(table, sample, also_used) if table.grows else ()
         return replace(table, columns=(*table.columns, *new)) if new else table
     columns = infer(sample, table.nulls)
+    if table.grows and not sample.names:
+        columns = _with_values(columns, sample, table.key) or columns
     if not columns:
         faults = name_problems([row for row in sample.rows[:SAMPLE] if isinstance(row, Mapping)])
         why = "".join(f"; {fault}" for fault in dict.fromkeys(faults.values()))
@@ -69,6 +71,13 @@ def _with_columns(table: Table, sample: Batch, also_used: Collection[str]) -> Ta
     if strange := set(table.key) - {column.name for column in columns}:
         raise InvalidTableError(f"table {table.name}: the key {min(strange)!r} is not among its columns")
     return with_rescue(replace(table, columns=columns, guessed=not sample.rows, inferred=True))
+
+
+def _with_values(columns: tuple[Column, ...], sample: Batch, key: tuple[str, ...]) -> tuple[Column, ...]:
+    """The columns whose fields are not null in all records: a later record shows the type of the others."""
+    records = [row for row in sample.rows if isinstance(row, Mapping)]
+    known = {name for record in records for name, value in record.items() if value is not None}
+    return tuple(column for column in columns if column.name in known or column.name in key)
 
 
 def new_columns(table: Table, batch: Batch, also_used: Collection[str] = ()) -> tuple[Column, ...]:

@@ -24,6 +24,7 @@ from penstock.destinations.postgres.catalog import (
     LONGEST_NAME,
     TYPES,
     Relation,
+    check_names,
     find,
     find_table,
     lock_job,
@@ -179,7 +180,7 @@ class _Evolution:
         missing = [column for column in columns if column.name not in held]
         times = Counter(column.name.casefold() for column in missing)
         known = {name.casefold(): name for name in held}
-        problems = {column.name: _problem(column.name, known, times) for column in missing}
+        problems = {column.name: _problem(column.name, known, times) or self._foreign(column) for column in missing}
         refused = {name: why for name, why in problems.items() if why}
         new = [column for column in missing if column.name not in refused]
         if new and len(new) + sum(not change.was for change in self.ledger.changes()) > MOST_NEW:
@@ -187,6 +188,14 @@ class _Evolution:
             new = []
         wider = [column for column in columns if column.name in held and is_wider(column.type, held[column.name])]
         return refused, new, wider
+
+    def _foreign(self, column: Column) -> str:
+        """Return why the encoding of the database cannot hold the name of a column; empty if it can."""
+        try:
+            check_names(self.connection, f"table {self.relation}", "a column", [column.name])
+        except InvalidTableError:
+            return "the encoding of the database lacks a character of its name"
+        return ""
 
     def _check_owner(self, new: Sequence[Column], wider: Sequence[Column]) -> None:
         if is_owned(self.connection, self.relation.oid):
