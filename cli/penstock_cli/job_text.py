@@ -65,6 +65,7 @@ def as_json(status: JobStatus) -> dict[str, object]:
         "phases": {str(phase): began for phase, began in status.phases},
         "bytes_indexed": status.indexed,
         "warnings": list(status.warnings),
+        "repeat_of": status.repeat_of or None,
         "changes": [to_plain(change) for change in status.changes],
         "failure": failure_as_json(status.failure),
         "archive_job": status.archive_job or None,
@@ -128,7 +129,9 @@ def percent(status: JobStatus, digits: int = 2) -> str:
 
 
 def delivered(status: JobStatus) -> str:
-    """Format the rows of a table load, or the decoded bytes."""
+    """Format the rows of a table load, or the decoded bytes, or the job that has delivered the same object."""
+    if status.repeat_of:
+        return f"repeat of {status.repeat_of[:SHORT_ID]}"
     progress = status.progress
     if progress.rows or progress.rejects:
         return counted(progress.rows, "row")

@@ -13,9 +13,9 @@ from penstock.errors import InvalidTableError
 from penstock.model.column import ANY, Column, ColumnType, FieldCounts, Storage
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
+from penstock.model.rescue_column import with_rescue
 from penstock.model.table import Choice, Evolve, Table, TablePlan
 from penstock.tables import ChunkBuilder, Form, complete, field_warnings, fit_to_storage
-from penstock.tables.rescue import with_rescue
 from table_batches import records, rows
 
 DECLARED = (Column("id", ColumnType.INTEGER), Column("n", ColumnType.INTEGER, source="Count"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from penstock.destinations import Destination
 from penstock.model.parse_options import ParseOptions
+from penstock.model.rescue_column import RESCUE_TYPES, with_rescue
 from penstock.model.table import Choice, Evolve, Mode, Table, TablePlan
 from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
 from penstock.routes.parse_options import read_parse_options
 from penstock.routes.xml_paths import with_xml_paths
-from penstock.tables.rescue import RESCUE_TYPES, with_rescue
 
 
 def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:

@@ -16,6 +16,7 @@ from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
 from penstock.model.number import Written
 from penstock.model.record import Batch
+from penstock.model.rescue_column import with_rescue
 from penstock.model.table import Table, TablePlan
 from penstock.model.xml_values import Several, TextElement, UntypedRecord
 from penstock.tables.chunk_builder import routing_fields, with_tables
@@ -23,7 +24,6 @@ from penstock.tables.column_kinds import Cells, IntegerKind
 from penstock.tables.field_names import name_problems
 from penstock.tables.field_watch import path_of
 from penstock.tables.kind_choice import PLAIN
-from penstock.tables.rescue import with_rescue
 from penstock.tables.spellings import spellings_of
 from penstock.tables.table_router import TableRouter
 

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 
-from penstock.model.column import Column, ColumnType
+from penstock.model.column import Column
 from penstock.model.table import Table
 from penstock.tables.cells import getter
 from penstock.tables.documents import write_document
 from penstock.tables.field_watch import path_of
 
-# The types of a rescue column.
-RESCUE_TYPES = frozenset({ColumnType.JSON, ColumnType.TEXT})
-
 Kept = Mapping[int, Mapping[str, object]]
 """Values of the wrong type, by the position of their record and the name of their field."""
-
-
-def with_rescue(table: Table) -> Table:
-    """The table with its rescue column, unless it is among the columns. No field of a record is read into it: an
-    inferred column of that name is replaced."""
-    if not table.rescue or any(column.name == table.rescue and not column.spellings for column in table.columns):
-        return table
-    others = tuple(column for column in table.columns if column.name != table.rescue)
-    return replace(table, columns=(*others, Column(table.rescue, ColumnType.JSON, nulls=())))
 
 
 def is_rescued(table: Table, column: Column) -> bool:

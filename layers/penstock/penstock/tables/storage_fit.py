@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from penstock.errors import InvalidTableError
 from penstock.model.column import ANY, Column, ColumnType, Storage
+from penstock.model.rescue_column import RESCUE_TYPES
 from penstock.model.table import Evolve, Table, TablePlan
 from penstock.tables.chunk_builder import with_tables
-from penstock.tables.rescue import RESCUE_TYPES
 from penstock.tables.spellings import SPELLINGS
 
 NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT})
