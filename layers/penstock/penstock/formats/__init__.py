@@ -126,6 +126,8 @@ def parse(
     declared = format_named(options.format)
     if within and declared.open is None:
         raise InvalidRouteError(f"{options.format} cannot be entered in the middle")
+    if options.find_header and not declared.finds_header:
+        raise InvalidRouteError(f'{options.format} has no header to find (header = "auto")')
     if not within:
         chunks = refuse_content(chunks, options)
     return declared.parse(chunks, options, ParseSettings(batch_bytes, resume, within, workbook, validator_factory))

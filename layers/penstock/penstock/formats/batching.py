@@ -75,7 +75,7 @@ def gather(
         pieces = list(_pieces(cutter, batch_bytes, max_record))
         if not pieces:
             if names and row == 1 and not resume.chunk:
-                yield Batch(1, offset=0, end=0, count=0, names=names, rows=(), position=_Positions([], 1))
+                yield empty_batch(names)
             return
         batch = _batch(pieces, names, row)
         if batch.count:
@@ -83,13 +83,20 @@ def gather(
         row += batch.count
 
 
-def discard(cutter: CountingCutter, count: int, *, limit: int) -> None:
-    """Skip the first ``count`` records, in pieces of at most ``limit`` bytes."""
-    while count > 0:
-        piece = cutter.cut(limit, count) or cutter.cut_long()
+def discard(cutter: CountingCutter, count: int, *, limit: int) -> int:
+    """Skip the first ``count`` records, in pieces of at most ``limit`` bytes. Return how many there were."""
+    skipped = 0
+    while skipped < count:
+        piece = cutter.cut(limit, count - skipped) or cutter.cut_long()
         if piece is None:
-            return
-        count -= piece.count
+            break
+        skipped += piece.count
+    return skipped
+
+
+def empty_batch(names: tuple[str, ...], row: int = 1) -> Batch:
+    """A batch of a header without rows."""
+    return Batch(row, offset=0, end=0, count=0, names=names, rows=(), position=_Positions([], row))
 
 
 def _pieces(cutter: Cutter, batch_bytes: int, max_record: int) -> Iterator[Piece]:

@@ -48,6 +48,14 @@ class Trim(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SheetTable:
+    """The sheets of one table: their name or pattern, and the names that ``header = "auto"`` looks for."""
+
+    name: str
+    declared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ParseOptions:
     """The ``[route.parse]`` table.
 
@@ -55,7 +63,10 @@ class ParseOptions:
     after ``escape`` is literal; empty: no escape character.
     ``records`` is the path to the list of records in a JSON document, keys joined by dots; empty: the document.
     ``records_at``: for each key of that path, how many keys of the same name precede the right one.
-    ``sheet`` is the name of a sheet; empty: the first.
+    ``sheet`` is the name of a sheet, its number (``#2``) or a pattern of names; empty: the first.
+    Rows up to ``skip_rows`` are no records, nor are cells outside ``range`` (A1).
+    ``find_header``: the header is the first row that holds all names in ``declared`` (``header = "auto"``).
+    ``sheets``: the sheets that a choice by ``$sheet`` names. Others are rejected (``refuse_others``) or not read.
     ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `formats.fixed.layout`). Only lines that
     begin with ``record_prefix`` are records.
     ``record`` is the path of elements from the root of an XML document to its records. ``namespaces`` are prefixes for
@@ -81,3 +92,9 @@ class ParseOptions:
     record: str = field(default="", metadata=OMIT_DEFAULT)
     namespaces: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     repeated: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    skip_rows: int = field(default=0, metadata=OMIT_DEFAULT)
+    range: str = field(default="", metadata=OMIT_DEFAULT)
+    find_header: bool = field(default=False, metadata=OMIT_DEFAULT)
+    declared: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    sheets: tuple[SheetTable, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    refuse_others: bool = field(default=False, metadata=OMIT_DEFAULT)

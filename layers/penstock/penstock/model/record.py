@@ -77,7 +77,7 @@ class Batch:
     fields; for JSON ``names`` is empty and rows are mappings, or other JSON values, which are rejected later.
     ``rejects`` are invalid records (ragged, bad JSON, too long): not in ``rows``, but counted in ``count`` and in row
     numbers. ``position(i)`` is the position of ``rows[i]``. ``raw_csv`` is the complete batch as CSV, if it passed the
-    validator.
+    validator. ``sheet`` is the name of the sheet that holds the records; empty for a format without sheets.
     """
 
     first_row: int
@@ -89,3 +89,4 @@ class Batch:
     position: Callable[[int], RecordPosition]
     rejects: tuple[Reject, ...] = ()
     raw_csv: RawCsv | None = None
+    sheet: str = ""

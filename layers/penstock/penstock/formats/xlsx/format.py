@@ -26,4 +26,5 @@ FORMAT = RecordFormat(
     # The parser's own errors say more about these.
     accepts=(unsupported.ZIP, unsupported.XLSX, unsupported.OLE),
     random_access=True,
+    finds_header=True,
 )

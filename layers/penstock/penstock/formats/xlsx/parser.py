@@ -6,20 +6,24 @@ import csv
 import errno
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
-from penstock.formats.batching import Fault, Piece, RecordSpan, discard, gather
-from penstock.formats.header import column_names
+from penstock.formats.batching import Fault, Piece, RecordSpan, discard, empty_batch, gather
+from penstock.formats.header import HeaderSearch, column_names
+from penstock.formats.xlsx.cell_range import CellRange, read_range
 from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
+from penstock.formats.xlsx.sheet_choice import choose_sheets
 from penstock.formats.xlsx.strings import Strings
-from penstock.formats.xlsx.workbook import Workbook
+from penstock.formats.xlsx.workbook import Sheet, Workbook
 from penstock.limits import MIB
 from penstock.model.load import Resume
-from penstock.model.parse_options import ParseOptions
+from penstock.model.parse_options import ParseOptions, SheetTable
 from penstock.model.record import RAW_LIMIT, Batch
 
 _LIMITS = WorkbookLimits()
@@ -68,7 +72,9 @@ def parse_xlsx(
     first holds the value. Dates and times are ISO 8601, durations hours:minutes:seconds, booleans true and false,
     numbers the shortest text of the same value. The header is the first row that holds anything; rows that hold
     nothing are no records, and no row is expected to be where the sheet says it ends. Rejects: values outside the
-    columns of the header, formulas without stored value, rows over ``max_record`` characters.
+    columns of the header, formulas without stored value, rows over ``max_record`` characters. With ``range`` there are
+    no cells outside it. Several sheets follow each other in the order of the workbook, each with a header of its own; row
+    numbers go on, and no batch holds records of two.
 
     There are no byte offsets: those of batches and positions are 0, and the raw text begins with the sheet's row. To
     resume at ``resume.row``, all earlier rows are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
@@ -78,26 +84,92 @@ def parse_xlsx(
     """
     if not options.header and not options.columns:
         raise InvalidRouteError("a sheet without header needs names", hint="Set parse.columns in the route.")
+    area = read_range(options.range) if options.range else CellRange(first_row=options.skip_rows + 1)
     with Workbook(file, limits) as workbook:
-        sheet = workbook.sheet(options.sheet)
-        rows = sheet_rows(workbook, sheet.part, Strings(workbook, limits.strings_bytes), options.max_record)
-        names, left = options.columns, 0
+        chosen = choose_sheets(workbook.sheets, options)
+        strings = Strings(workbook, limits.strings_bytes)
+        row = 1
+        for number, (sheet, table) in enumerate(chosen):
+            rows = sheet_rows(workbook, sheet.part, strings, options.max_record, area)
+            with _naming(sheet, options):
+                opened = _open_sheet(rows, sheet, table, options, area)
+            if opened is None:
+                continue
+            names, cutter = opened
+            skipped = discard(cutter, resume.row - row, limit=options.max_record)
+            row += skipped
+            if row < resume.row:
+                continue
+            # The end of a batch is the number of its sheet: an empty one that was loaded is not loaded again.
+            empty = bool(names) and not skipped and (not resume.chunk or number > resume.offset)
+            batches = gather(
+                cutter,
+                names=names,
+                resume=Resume(chunk=1, row=row),
+                batch_bytes=batch_bytes,
+                max_record=options.max_record,
+            )
+            for batch in batches:
+                empty, row = False, row + batch.count
+                yield replace(batch, sheet=sheet.name, offset=number, end=number)
+            if empty:
+                yield replace(empty_batch(names, row), sheet=sheet.name, offset=number, end=number)
+
+
+def _open_sheet(
+    rows: Iterator[SheetRow], sheet: Sheet, table: SheetTable | None, options: ParseOptions, area: CellRange
+) -> tuple[tuple[str, ...], RowCutter] | None:
+    """Read the header of a sheet. Return its names and a cutter of its records; None for an empty sheet."""
+    if table is None:
         if options.header:
-            header = next(rows, None)
-            if header is None:
-                return
-            left, names = _header(header, options.columns)
-        cutter = RowCutter(rows, sheet.name, left=left, width=len(names), max_record=options.max_record)
-        discard(cutter, resume.row - 1, limit=options.max_record)
-        yield from gather(
-            cutter, names=names, resume=resume, batch_bytes=batch_bytes, max_record=options.max_record
-        )  # fmt: skip
+            next(rows, None)
+        refused = f"the sheet {sheet.name!r} names no table"
+        return (), RowCutter(rows, sheet.name, left=0, width=0, max_record=options.max_record, refused=refused)
+    names, left = options.columns, area.left
+    if options.header:
+        header = _find_header(rows, table.declared) if options.find_header else next(rows, None)
+        if header is None:
+            return None
+        if area.fixed and not options.find_header and header.number != area.first_row:
+            raise HeaderRowError(f"row {area.first_row:,}, the first of {options.range}, holds no header", offset=0)
+        left, names = _header(header, options.columns)
+    return names, RowCutter(rows, sheet.name, left=left, width=len(names), max_record=options.max_record)
+
+
+def _find_header(rows: Iterator[SheetRow], declared: Sequence[str]) -> SheetRow | None:
+    """The first row that holds all the declared columns; None for an empty sheet."""
+    search = HeaderSearch(declared)
+    for row in rows:
+        if search.is_header(row.cells):
+            return row
+        if search.is_over:
+            break
+    if search.is_empty:
+        return None
+    raise search.not_found()
+
+
+@contextmanager
+def _naming(sheet: Sheet, options: ParseOptions) -> Iterator[None]:
+    """Name the sheet in errors of its header, if several are read."""
+    try:
+        yield
+    except HeaderRowError as error:
+        if options.sheets:
+            raise HeaderRowError(f"sheet {sheet.name!r}: {error.message}", offset=0, hint=error.hint) from error
+        raise
 
 
 class RowCutter:
-    """Takes rows from a sheet up to the requested length of their texts, with a sign between them (see Cutter)."""
+    """Takes rows from a sheet up to the requested length of their texts, with a sign between them (see Cutter).
 
-    def __init__(self, rows: Iterator[SheetRow], sheet: str, *, left: int, width: int, max_record: int) -> None:
+    ``refused``: why all of them are rejected.
+    """
+
+    def __init__(
+        self, rows: Iterator[SheetRow], sheet: str, *, left: int, width: int, max_record: int, refused: str = ""
+    ) -> None:
+        self._refused = refused
         self._rows = rows
         self._sheet = sheet
         self._left = left
@@ -138,8 +210,8 @@ class RowCutter:
         )
 
     def _wrong(self, row: SheetRow) -> str:
-        if row.fault:
-            return row.fault
+        if self._refused or row.fault:
+            return self._refused or row.fault
         beyond = self._left + self._width
         if (self._left and any(row.cells[: self._left])) or (len(row.cells) > beyond and any(row.cells[beyond:])):
             return "values outside the columns of the header"

@@ -8,11 +8,13 @@ times as long (benchmarks/parsers.py); python-calamine takes a fifth of the time
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from string import ascii_uppercase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError
+from penstock.formats.xlsx.cell_range import COLUMNS, CellRange, column_number
 from penstock.formats.xlsx.cells import CellType, moment_text, number_text, plain_text
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Workbook
@@ -23,9 +25,8 @@ from penstock.model.record import RAW_LIMIT
 # Bytes of XML that one row may take where records of 1 MiB are allowed, as they are by default: four times as many.
 ROW_BYTES = 4 * MIB
 
-# XFD is the last.
-_COLUMNS = 16_384
 _LETTERS = 3
+_ALL = CellRange()
 
 
 class SheetRow(NamedTuple):
@@ -36,15 +37,23 @@ class SheetRow(NamedTuple):
     fault: str
 
 
-def sheet_rows(workbook: Workbook, part: str, strings: Strings, max_record: int) -> Iterator[SheetRow]:
-    """The rows of a sheet that hold anything. Memory: one slice of XML and its rows, a row of at most ROW_BYTES."""
+def sheet_rows(
+    workbook: Workbook, part: str, strings: Strings, max_record: int, area: CellRange = _ALL
+) -> Iterator[SheetRow]:
+    """The rows of a sheet, within an area, that hold anything. Memory: one slice of XML and its rows, a row of at most
+    ROW_BYTES."""
     parser = new_parser(part)
-    reader = _RowReader(part, parser, strings, workbook.moments(), max_record, since_1904=workbook.since_1904)
+    kind = _RowReader if area.has_all_columns else partial(_ColumnsReader, area)
+    reader = kind(part, parser, strings, workbook.moments, max_record, since_1904=workbook.since_1904)
     longest = max(ROW_BYTES, 4 * max_record)
     for _ in workbook.feed(part, parser):
         if reader.begun is not None and parser.CurrentByteIndex - reader.begun > longest:
             raise BadDocumentError(f"{part} holds a row of more than {longest:,} bytes", offset=0)
-        yield from reader.rows
+        yield from (
+            reader.rows
+            if area is _ALL
+            else [row for row in reader.rows if area.first_row <= row.number <= area.last_row]
+        )
         reader.rows.clear()
 
 
@@ -204,8 +213,8 @@ class _RowReader:
             self._column = self._column_of(letters, reference) if column is None else column
         else:
             self._column += 1
-            if self._column >= _COLUMNS:
-                raise BadDocumentError(f"{self._part} has a row of more than {_COLUMNS:,} cells", offset=0)
+            if self._column >= COLUMNS:
+                raise BadDocumentError(f"{self._part} has a row of more than {COLUMNS:,} cells", offset=0)
         return reference
 
     def _end_cell(self) -> None:
@@ -249,9 +258,26 @@ class _RowReader:
     def _column_of(self, letters: str, reference: str) -> int:
         column = -1
         if len(letters) <= _LETTERS and set(letters) <= set(ascii_uppercase):
-            for letter in letters:
-                column = (column + 1) * 26 + ascii_uppercase.index(letter)
-        if not 0 <= column < _COLUMNS:
+            column = column_number(letters)
+        if not 0 <= column < COLUMNS:
             raise BadDocumentError(f"{reference[:20]!r} is not a cell reference", offset=0)
         self._columns[letters] = column
         return column
+
+
+class _ColumnsReader(_RowReader):
+    """Leaves out the cells outside some columns, also those that cannot be read."""
+
+    __slots__ = ("_area",)
+
+    def __init__(self, area: CellRange, *args: Any, **options: Any) -> None:
+        self._area = area
+        super().__init__(*args, **options)
+
+    def _end_cell(self) -> None:
+        fault = self._fault
+        super()._end_cell()
+        if not self._area.left <= self._column <= self._area.right:
+            self._fault = fault
+            if self._column < len(self._cells):
+                self._cells[self._column] = None

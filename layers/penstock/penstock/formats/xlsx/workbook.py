@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import BinaryIO, Self
 from xml.parsers import expat
 
-from penstock.errors import BadDocumentError, RecordsMissingError
+from penstock.errors import BadDocumentError
 from penstock.formats.xlsx.cells import CellType, cell_type_of
 from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.package import RELATIONS, Package
@@ -18,9 +19,6 @@ from penstock.formats.xlsx.xml import MAIN, OFFICE, ByteCount, whole
 STYLES = 65_536
 
 _TRUE = ("1", "true")
-# Names of sheets that an error lists, and characters of each: Excel's have 31 at most.
-_LISTED = 20
-_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +56,7 @@ class Workbook:
     ) -> None:
         self._package.close()
 
-    def sheet(self, name: str) -> Sheet:
-        """The worksheet of a name, or the first visible one. Raises RecordsMissingError, naming some that there are."""
-        if not self.sheets:
-            raise RecordsMissingError("the workbook has no worksheet", offset=0)
-        if not name:
-            return next((sheet for sheet in self.sheets if sheet.visible), self.sheets[0])
-        found = next((sheet for sheet in self.sheets if sheet.name == name), None)
-        if not found:
-            names = ", ".join(repr(sheet.name[:_SHOWN]) for sheet in self.sheets[:_LISTED])
-            more = f" and {len(self.sheets) - _LISTED:,} more" if len(self.sheets) > _LISTED else ""
-            raise RecordsMissingError(f"the workbook has no worksheet {name!r}; it has {names}{more}", offset=0)
-        return found
-
+    @cached_property
     def moments(self) -> dict[str, CellType]:
         """What the cell styles (by the text of their number) that show dates and times make of a number."""
         formats: dict[int, CellType | None] = {}
