@@ -28,6 +28,8 @@ class TableOptions:
     columns: str | None = None
     records: str | None = None
     sheet: str | None = None
+    skip_rows: int | None = None
+    range: str | None = None
     fields: str | None = None
     units: str | None = None
     record_prefix: str | None = None
@@ -64,6 +66,8 @@ class TableOptions:
             "columns": self.columns.split(",") if self.columns else (),
             "records": self.records,
             "sheet": self.sheet,
+            "skip_rows": self.skip_rows,
+            "range": self.range,
             "fields": self.fields.split(",") if self.fields else (),
             "units": self.units,
             "record_prefix": self.record_prefix,
@@ -108,7 +112,13 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option(
         "--records", metavar="PATH", help="Path to the list of records in a JSON document, such as data.items."
     )
-    @click.option("--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first]")
+    @click.option(
+        "--sheet",
+        metavar="NAME",
+        help="Sheet of a workbook: its name, a pattern, or #2 for the second.  [default: the first]",
+    )
+    @click.option("--skip-rows", type=int, metavar="N", help="Rows of a sheet before its header.  [default: 0]")
+    @click.option("--range", metavar="CELLS", help="Cells of a sheet, such as B4:H; the first row is the header.")
     @click.option(
         "--fields", metavar="F,G,...", help="Fixed-width fields by position, such as 'id 1-10,name +30,rest 41-'."
     )

@@ -16,7 +16,7 @@ from penstock.model.job import Job
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
 from penstock.model.table import TablePlan
-from penstock.tables import Allowance, complete, tables_of, without_impossible_names
+from penstock.tables import Allowance, complete, samples_of, tables_of, without_impossible_names
 
 # Columns are inferred from this many bytes for any memory size, so that a retry infers the same columns.
 SAMPLE_BYTES = 1 * MIB
@@ -36,11 +36,16 @@ class Sampler:
 
     def complete(self, plan: TablePlan) -> TablePlan:
         """Return the plan with all columns. Raises TooManyRejectsError if no record is good, and InvalidTableError."""
-        sample = self._sample(plan.parse)
+        for options in samples_of(plan):
+            plan = self._complete(plan, options)
+        return plan
+
+    def _complete(self, plan: TablePlan, options: ParseOptions) -> TablePlan:
+        sample = self._sample(options)
         if sample and not sample.rows:
             self._refuse_hopeless(plan, sample)
         elif sample:
-            check_sample(plan.parse, sample)
+            check_sample(options, sample)
         with self.explaining(plan):
             return complete(plan, sample) if sample else plan
 

@@ -27,11 +27,13 @@ from penstock.large_jobs.plan import Sizes
 from penstock.limits import KIB, MIB, Budget, PartPlan
 from penstock.model.job import Job
 from penstock.model.object import Source
+from penstock.model.parse_options import ParseOptions
+from penstock.model.record import Batch
 from penstock.model.route import Route
 from penstock.model.table import TablePlan
 from penstock.routes import NO_STACK, Routes, StackBuckets
 from penstock.routes.matching import pattern_for
-from penstock.tables import ChunkBuilder, complete, field_warnings, needs_order
+from penstock.tables import ChunkBuilder, complete, field_warnings, needs_order, samples_of
 
 # The names that a routes file may use. Without a stack they represent themselves: S3 allows no such bucket name.
 NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
@@ -155,13 +157,19 @@ def _sampled(
     with closing(decoded()) as pieces:
         head, _ = peek(pieces, HEAD)
     preview = replace(preview, splittable=text_of(plan.parse, head) is not None)
-    with closing(decoded()) as pieces:
-        sample = next(parse(pieces, plan.parse, batch_bytes=SAMPLE_BYTES), None)
+    sample = None
+    for options in samples_of(plan) or (plan.parse,):
+        sample = _first(decoded, options)
+        plan = complete(plan, sample) if sample else plan
     if sample is None:
-        return preview
+        return replace(preview, plan=plan)
     record = (sample.end - sample.offset) / sample.count if sample.count else 0.0
-    plan = complete(plan, sample)
     return replace(preview, plan=plan, record=record, warnings=field_warnings(plan, ChunkBuilder(plan).compare(sample)))
+
+
+def _first(decoded: Callable[[], Generator[bytes, None, None]], options: ParseOptions) -> Batch | None:
+    with closing(decoded()) as pieces:
+        return next(parse(pieces, options, batch_bytes=SAMPLE_BYTES), None)
 
 
 def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) -> Forecast:

@@ -80,14 +80,15 @@ def shared_plan(route: Route) -> TablePlan | None:
     """Return the plan of a route whose sources may share a transaction.
 
     Returns None if columns are inferred from each file, or may be added for it, if rows are staged, if values are
-    rescued (which each job counts for itself), or if a source may be a repeat.
+    rescued (which each job counts for itself), if a source may be a repeat, or if sheets have tables of their own.
     """
     if route.once != ONCE_VERSION or route.plan is None or not destination_named(route.store).shares_commits:
         return None
     alone = any(
         not table.columns or table.staged or table.grows or table.rescue_values for table in tables_of(route.plan)
     )
-    return None if alone else route.plan
+    by_sheet = route.plan.choice is not None and route.plan.choice.by_sheet
+    return None if alone or by_sheet else route.plan
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ _FIRST: Mapping[str, tuple[str, str]] = {
         "ParseOptions",
         "format delimiter quote header columns encoding records sheet max_record",
     ),
-    "SheetTable": ("SheetTable", "name declared"),
+    "SheetTable": ("SheetTable", "name"),
     "Column": ("Column", "name type source nullable nulls formats"),
     "Table": ("Table", "name columns mode key create nulls guessed"),
     "Choice": ("Choice", "field tables payload ignore_unknown"),

@@ -49,10 +49,12 @@ class Trim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SheetTable:
-    """The sheets of one table: their name or pattern, and the names that ``header = "auto"`` looks for."""
+    """The sheets of one table: their name or pattern, and the names that ``header = "auto"`` looks for. ``read``: False
+    while the sheets of another table are sampled."""
 
     name: str
-    declared: tuple[str, ...] = ()
+    declared: tuple[str, ...] = field(default=(), compare=False)
+    read: bool = field(default=True, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class ParseOptions:
     ``records_at``: for each key of that path, how many keys of the same name precede the right one.
     ``sheet`` is the name of a sheet, its number (``#2``) or a pattern of names; empty: the first.
     Rows up to ``skip_rows`` are no records, nor are cells outside ``range`` (A1).
-    ``find_header``: the header is the first row that holds all names in ``declared`` (``header = "auto"``).
+    ``find_header``: the header is the first row that holds all names in ``declared`` (``header = "auto"``),
+    which follow from the columns of the route, and are no part of its identity.
     ``sheets``: the sheets that a choice by ``$sheet`` names. Others are rejected (``refuse_others``) or not read.
     ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `formats.fixed.layout`). Only lines that
     begin with ``record_prefix`` are records.
@@ -95,6 +98,6 @@ class ParseOptions:
     skip_rows: int = field(default=0, metadata=OMIT_DEFAULT)
     range: str = field(default="", metadata=OMIT_DEFAULT)
     find_header: bool = field(default=False, metadata=OMIT_DEFAULT)
-    declared: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    declared: tuple[str, ...] = field(default=(), compare=False, metadata=OMIT_DEFAULT)
     sheets: tuple[SheetTable, ...] = field(default=(), metadata=OMIT_DEFAULT)
     refuse_others: bool = field(default=False, metadata=OMIT_DEFAULT)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from penstock.model.column import Column
 from penstock.model.parse_options import ParseOptions
 from penstock.model.serialization import OMIT_DEFAULT
+from penstock.model.sheet_names import SHEET_FIELD
 
 
 class Form(StrEnum):
@@ -81,6 +82,11 @@ class Choice:
     tables: Mapping[str, Table]
     payload: str = ""
     ignore_unknown: bool = False
+
+    @property
+    def by_sheet(self) -> bool:
+        """Whether whole sheets are routed, by their names and patterns."""
+        return self.field == SHEET_FIELD
 
 
 @dataclass(frozen=True, slots=True)

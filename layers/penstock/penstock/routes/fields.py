@@ -71,6 +71,21 @@ class Fields:
             raise self.complain(field, f"must be a number of at least 1, and at most {MOST:,}, not {_shown(value)}")
         return float(value)
 
+    def whole(self, field: str, default: int, *, least: int = 0, most: int = MOST) -> int:
+        value = self._get(field, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self.complain(field, f"must be a whole number from {least:,} to {most:,}, not {_shown(value)}")
+        return value
+
+    def is_whole(self, field: str) -> bool:
+        """Whether the field is a whole number, where it may also be a text."""
+        value = self._table.get(field)
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_text(self, field: str) -> bool:
+        """Whether the field is a text, where it may also be true or false."""
+        return isinstance(self._table.get(field), str)
+
     def size(self, field: str, default: int) -> int:
         value = self._get(field, default)
         if isinstance(value, str) and (match := re.fullmatch(rf"({_DIGITS})\s*([A-Za-z]+)", value.strip())):

@@ -8,6 +8,7 @@ import re
 from penstock.errors import InvalidRouteError
 from penstock.model.parse_options import Format, LineLength, ParseOptions, Trim, Units
 from penstock.routes.fields import Fields
+from penstock.routes.sheets import check_sheets, read_header, read_sheet, read_skip_rows
 
 XML_OPTIONS = ("record", "namespaces", "repeated")
 _PREFIX = re.compile(r"[^\W\d][\w.-]*")
@@ -16,16 +17,20 @@ FIXED_OPTIONS = ("fields", "units", "record_prefix", "line_length", "trim")
 
 def read_parse_options(fields: Fields) -> ParseOptions:
     """Read the ``parse`` table. Raises InvalidRouteError, which names the field."""
+    header, find_header = read_header(fields)
     options = ParseOptions(
         format=Format(fields.choice("format", list(Format), Format.AUTO)),
         delimiter=_character(fields, "delimiter", ","),
         quote=_character(fields, "quote", '"'),
         escape=_character(fields, "escape", ""),
-        header=fields.flag("header", True),  # noqa: FBT003  (the default)
+        header=header,
+        find_header=find_header,
         columns=fields.texts("columns", ()),
         encoding=fields.text("encoding", "utf-8"),
         records=fields.text("records", ""),
-        sheet=fields.text("sheet", ""),
+        sheet=read_sheet(fields),
+        skip_rows=read_skip_rows(fields),
+        range=fields.text("range", ""),
         max_record=fields.size("max_record", ParseOptions().max_record),
         fields=fields.texts("fields", ()),
         units=Units(fields.choice("units", list(Units), Units.CHARACTERS)),
@@ -46,6 +51,7 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         )
     if not (options.header or options.columns):
         raise fields.complain("columns", "are required without a header")
+    check_sheets(fields, options)
     _check_fixed(fields, options)
     _check_xml(fields, options)
     fields.refuse_unknown()

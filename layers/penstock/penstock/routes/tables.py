@@ -9,6 +9,7 @@ from penstock.model.table import Choice, Evolve, Mode, Table, TablePlan
 from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
 from penstock.routes.parse_options import read_parse_options
+from penstock.routes.sheets import with_tables_of_sheets
 from penstock.routes.xml_paths import with_xml_paths
 
 
@@ -28,10 +29,12 @@ def _plan(route: Fields, parse: ParseOptions, destination: Destination, name: st
         if name or route.has("table"):
             use = f"write destination = {destination.name!r}, without a table"
             raise route.complain("choice", f"already names the tables: {use}")
-        return TablePlan(parse, choice=_choice(route.table("choice", "a choice"), destination), max_rejects=max_rejects)
+        choice = _choice(route.table("choice", "a choice"), destination)
+        return with_tables_of_sheets(route, TablePlan(parse, choice=choice, max_rejects=max_rejects))
     if not name:
         raise route.complain("destination", f"names no table: write {destination.example}, or add a [route.choice]")
-    return TablePlan(parse, table=_table(route.table("table", "a table"), name, destination), max_rejects=max_rejects)
+    table = _table(route.table("table", "a table"), name, destination)
+    return with_tables_of_sheets(route, TablePlan(parse, table=table, max_rejects=max_rejects))
 
 
 def _choice(fields: Fields, destination: Destination) -> Choice:

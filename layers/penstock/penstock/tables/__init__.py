@@ -19,7 +19,7 @@ from penstock.tables.field_names import without_impossible_names
 from penstock.tables.field_watch import check_paths, field_warnings
 from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.gc_deferral import gc_deferred
-from penstock.tables.infer import complete, infer, new_columns
+from penstock.tables.infer import complete, infer, new_columns, samples_of
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.single_batch import single_batch
 from penstock.tables.storage_fit import Storages, fit_to_storage
@@ -49,6 +49,7 @@ __all__ = [
     "needs_order",
     "new_columns",
     "receipt_of_end",
+    "samples_of",
     "single_batch",
     "table_names",
     "tables_of",

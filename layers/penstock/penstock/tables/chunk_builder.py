@@ -37,7 +37,7 @@ def with_tables(plan: TablePlan, change: Callable[[Table], Table]) -> TablePlan:
 def routing_fields(plan: TablePlan) -> tuple[str, ...]:
     """Fields that are not columns, but by which the plan routes records to tables."""
     choice = plan.choice
-    if choice is None or choice.payload:
+    if choice is None or choice.payload or choice.by_sheet:
         return ()
     # In a CSV it is the name of a column, in JSON a path.
     return choice.field, choice.field.split(".")[0]
@@ -55,7 +55,7 @@ class ChunkBuilder:
         self.table = plan.table
         self.router = TableRouter(plan.choice) if plan.choice else None
         self.form = form
-        self.converters: dict[Table, RowConverter] = {}
+        self.converters: dict[Table, tuple[tuple[str, ...], RowConverter]] = {}
         self.routing = routing_fields(plan)
         self.watches = {table: FieldWatch(table, self.routing) for table in tables_of(plan)}
         self.late = {table: LateColumns(table) for table in tables_of(plan) if table.spare}
@@ -72,7 +72,7 @@ class ChunkBuilder:
         """Chunk ``number`` of its span, and all rejects in the order of the records, those of the parser included."""
         parts, unfit = self._split(batch)
         # A header without rows is still checked, unless it may belong to another table.
-        wanted = [(table, part) for table, part in parts.items() if table is self.table or part.rows]
+        wanted = [(table, part) for table, part in parts.items() if part is batch or part.rows]
         fields = self._compared(parts, self.fields)
         converted = [
             self._converter(wide, batch).convert(alike)
@@ -121,9 +121,12 @@ class ChunkBuilder:
     def _converter(self, table: Table, batch: Batch) -> RowConverter:
         if table not in self.watches:  # a table for one batch, with late columns
             return RowConverter(table, batch.names, self.form, self.routing)
-        if table not in self.converters:
-            self.converters[table] = RowConverter(table, batch.names, self.form, self.routing)
-        return self.converters[table]
+        names, converter = self.converters.get(table, (None, None))
+        # Each sheet of a workbook has a header of its own.
+        if converter is None or names != batch.names:
+            converter = RowConverter(table, batch.names, self.form, self.routing)
+            self.converters[table] = batch.names, converter
+        return converter
 
 
 def _refused(table: Table, part: Batch, names: Sequence[str]) -> InvalidTableError:

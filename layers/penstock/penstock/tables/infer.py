@@ -15,6 +15,7 @@ from typing import cast
 from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
 from penstock.model.number import Written
+from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
 from penstock.model.rescue_column import with_rescue
 from penstock.model.table import Table, TablePlan
@@ -51,7 +52,31 @@ def complete(plan: TablePlan, sample: Batch) -> TablePlan:
     """
     parts: Mapping[Table, Batch] = TableRouter(plan.choice).split(sample)[0] if plan.choice else {}
     routing = routing_fields(plan)
-    return with_tables(plan, lambda table: _with_columns(table, parts.get(table, sample), routing))
+    # The sample of a sheet says nothing of the tables of others.
+    others = plan.tables if plan.choice and plan.choice.by_sheet else ()
+    return with_tables(
+        plan,
+        lambda table: (
+            table if table in others and table not in parts else _with_columns(table, parts.get(table, sample), routing)
+        ),
+    )
+
+
+def samples_of(plan: TablePlan) -> tuple[ParseOptions, ...]:
+    """How the source is parsed for each sample that the columns of the plan need: one, or one for each table whose
+    sheets are to be read."""
+    choice, parse = plan.choice, plan.parse
+    if not choice or not choice.by_sheet:
+        return (parse,)
+    unknown = [value for value, table in choice.tables.items() if not table.columns or table.grows]
+    return tuple(
+        replace(
+            parse,
+            sheets=tuple(replace(sheet, read=sheet.name == value) for sheet in parse.sheets),
+            refuse_others=False,
+        )
+        for value in unknown
+    )
 
 
 def _with_columns(table: Table, sample: Batch, also_used: Collection[str]) -> Table:

@@ -8,6 +8,7 @@ from typing import cast
 
 from penstock.errors import InvalidTableError
 from penstock.model.record import Batch, RecordPosition, Reject
+from penstock.model.sheet_names import meaning
 from penstock.model.table import Choice, Table
 from penstock.tables.cells import getter
 from penstock.tables.column_kinds import shown
@@ -27,11 +28,13 @@ class TableRouter:
         self.get_payload = getter(tuple(choice.payload.split("."))) if choice.payload else None
 
     def split(self, batch: Batch) -> tuple[Mapping[Table, Batch], tuple[Reject, ...]]:
-        """A batch for every table, empty ones included, in the order of ``choice.tables``.
+        """A batch for every table, empty ones included, in the order of ``choice.tables``; a sheet has one table.
 
         The rejects are records of unknown type (unless they are ignored) or without payload; those of ``batch``
         itself are not repeated. Raises InvalidTableError when the header lacks the field.
         """
+        if self.choice.by_sheet:
+            return self._table_of_sheet(batch), ()
         parts: dict[Table, list[tuple[int, Row]]] = {table: [] for table in self.choice.tables.values()}
         # By the value, not by the table: to hash a table is to hash all its columns, for every record.
         found = {value: parts[table] for value, table in self.choice.tables.items()}
@@ -46,6 +49,13 @@ class TableRouter:
                 if value is not None:
                     found[value].append((position, row))
         return {table: part_of(batch, rows) for table, rows in parts.items()}, tuple(rejects)
+
+    def _table_of_sheet(self, batch: Batch) -> Mapping[Table, Batch]:
+        """The parser has rejected the records of a sheet without a table."""
+        if not batch.sheet:
+            raise InvalidTableError(f"records are chosen by {self.choice.field!r}, but the file has no sheets")
+        value = meaning(batch.sheet, self.choice.tables)
+        return {self.choice.tables[value]: batch} if value is not None else {}
 
     def _row_examiner(self, names: Sequence[str]) -> Callable[[object], tuple[str | None, Row]]:
         if self.choice.payload or self.choice.field not in names:

@@ -22,6 +22,7 @@ FORMAT = RecordFormat(
     {"xlsx": {}},
     _parse,
     ignores=("delimiter", "quote", "escape", "encoding", "records"),
+    own=("skip_rows", "range"),
     text_based=False,
     # The parser's own errors say more about these.
     accepts=(unsupported.ZIP, unsupported.XLSX, unsupported.OLE),

@@ -72,9 +72,9 @@ def parse_xlsx(
     first holds the value. Dates and times are ISO 8601, durations hours:minutes:seconds, booleans true and false,
     numbers the shortest text of the same value. The header is the first row that holds anything; rows that hold
     nothing are no records, and no row is expected to be where the sheet says it ends. Rejects: values outside the
-    columns of the header, formulas without stored value, rows over ``max_record`` characters. With ``range`` there are
-    no cells outside it. Several sheets follow each other in the order of the workbook, each with a header of its own; row
-    numbers go on, and no batch holds records of two.
+    columns of the header, formulas without stored value, rows over ``max_record`` characters. Outside of
+    ``range`` there are no cells. Several sheets follow each other in the order of the workbook, each with a header of
+    its own; row numbers go on, and no batch holds records of two.
 
     There are no byte offsets: those of batches and positions are 0, and the raw text begins with the sheet's row. To
     resume at ``resume.row``, all earlier rows are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or

@@ -42,7 +42,7 @@ def choose_sheets(sheets: Sequence[Sheet], options: ParseOptions) -> list[Chosen
     return [
         (sheet, tables[name] if name is not None else None)
         for sheet, name, visible in found
-        if name is not None or (visible and options.refuse_others)
+        if (tables[name].read if name is not None else visible and options.refuse_others)
     ]
 
 

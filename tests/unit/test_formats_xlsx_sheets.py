@@ -1,0 +1,285 @@
+"""XLSX: which sheets, rows and cells hold the records, and which row is the header."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from lengths import examples
+from penstock.errors import HeaderRowError, InvalidRouteError, RecordsMissingError
+from penstock.formats import parse
+from penstock.formats.xlsx.cell_range import COLUMNS, CellRange, column_letters, column_number, read_range
+from penstock.model.load import Resume
+from penstock.model.parse_options import Format, ParseOptions, SheetTable
+from penstock.model.record import Batch
+from penstock.model.sheet_names import meaning
+
+XLSX = ParseOptions(format=Format.XLSX)
+Rows = Iterable[Sequence[object]]
+
+
+def book(sheets: Mapping[str, Rows], *, hidden: Sequence[str] = (), merged: str = "") -> bytes:
+    """A workbook with these sheets, in their order, after a chart sheet."""
+    made = Workbook()
+    made.remove(made.worksheets[0])
+    made.create_chartsheet("Chart")
+    for name, rows in sheets.items():
+        sheet = made.create_sheet(name)
+        for row in rows:
+            sheet.append(list(row))
+        if name in hidden:
+            sheet.sheet_state = "hidden"
+        if merged:
+            sheet.merge_cells(merged)
+    file = io.BytesIO()
+    made.save(file)
+    return file.getvalue()
+
+
+def batches(
+    data: bytes, options: ParseOptions, *, batch_bytes: int = 1000, resume: Resume | None = None
+) -> list[Batch]:
+    return list(parse([data], options, batch_bytes=batch_bytes, resume=resume or Resume()))
+
+
+def table(data: bytes, **options: object) -> list[list[str | None]]:
+    """The names and the rows of the only sheet that is read."""
+    found = batches(data, replace(XLSX, **options))  # type: ignore[arg-type]  # by name
+    assert not [reject for batch in found for reject in batch.rejects]
+    return [list(found[0].names), *(list(row) for batch in found for row in batch.rows)]  # type: ignore[call-overload]
+
+
+# One sheet.
+
+MONTHS = book(
+    {
+        "Hidden": [["a"], ["hidden"]],
+        "2026-01": [["a"], ["january"]],
+        "2026-02": [["a"], ["february"]],
+        "Total": [["a"], ["total"]],
+    },
+    hidden=["Hidden"],
+)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "value"),
+    [
+        ("", "january"),
+        ("Total", "total"),
+        ("TOTAL", "total"),
+        ("hidden", "hidden"),
+        ("#1", "january"),
+        ("#3", "total"),
+        ("2026-*2", "february"),
+        ("t?tal", "total"),
+    ],
+)
+def test_a_sheet_is_chosen_by_name_without_case_by_number_or_by_pattern(sheet: str, value: str) -> None:
+    assert table(MONTHS, sheet=sheet) == [["a"], [value]]
+
+
+def test_the_exact_name_comes_first() -> None:
+    data = book({"total": [["a"], ["small"]], "Total1": [["a"], ["other"]]})
+    assert table(data, sheet="TOTAL") == [["a"], ["small"]]
+    assert meaning("total", ["TOTAL", "total"]) == "total"
+    assert meaning("Total", ["t*", "TOTAL"]) == "TOTAL"
+    assert meaning("2026-01", ["*-02", "2026-*", "*"]) == "2026-*"
+    assert meaning("Chart", ["Total"]) is None
+
+
+@pytest.mark.parametrize(
+    ("sheet", "message"),
+    [
+        ("Chart", "no worksheet 'Chart'; it has 'Hidden', '2026-01', '2026-02', 'Total'"),
+        ("#4", "no visible worksheet number 4; it has '2026-01', '2026-02', 'Total'"),
+        ("#0", "no visible worksheet number 0"),
+        ("2026-*", "2 worksheets match '2026-*', but a table takes one: '2026-01', '2026-02'"),
+        ("Hidd*", "no visible worksheet that matches 'Hidd*'"),
+    ],
+)
+def test_a_sheet_that_is_not_there_is_an_error_that_lists_those_that_are(sheet: str, message: str) -> None:
+    with pytest.raises(RecordsMissingError, match=message.replace("*", r"\*")):
+        table(MONTHS, sheet=sheet)
+
+
+# Rows and cells.
+
+REPORT: list[list[object]] = [
+    ["Report of Acme", None, None, None, None],
+    [None],
+    [None, "as of 1 May"],
+    [None, "id", "name", "paid", None],
+    [None, 1, "Zoë", 1.5, "a remark"],
+    [None],
+    [None, 2, None, None, None],
+    ["Total", None, None, 1.5, None],
+]
+
+
+def test_rows_before_the_header_are_counted_as_the_spreadsheet_counts_them() -> None:
+    data = book({"A": [*REPORT[:4], [None, 1, "Zoë", 1.5]]}, merged="A1:D1")
+    assert table(data, skip_rows=3) == [["id", "name", "paid"], ["1", "Zoë", "1.5"]]
+    assert table(data, skip_rows=4, header=False, columns=("n", "i", "x", "p")) == [
+        ["n", "i", "x", "p"],
+        [None, "1", "Zoë", "1.5"],
+    ]
+    assert batches(data, replace(XLSX, skip_rows=5)) == []
+
+
+def test_a_range_says_where_the_table_is() -> None:
+    data = book({"A": REPORT}, merged="A1:D1")
+    rows = [["id", "name", "paid"], ["1", "Zoë", "1.5"], ["2", None, None]]
+    assert table(data, range="B4:D7") == rows
+    assert table(data, range="$b$4:$d$7") == rows
+    assert table(data, range="B4:D") == [*rows, [None, None, "1.5"]]
+    assert table(data, range="C4:C") == [["name"], ["Zoë"]]
+    assert table(data, range="B5:D7", header=False, columns=("x", "y", "z")) == [["x", "y", "z"], *rows[1:]]
+
+
+def test_a_range_without_a_row_begins_where_its_columns_do() -> None:
+    assert table(book({"A": REPORT}), range="D:D") == [["paid"], ["1.5"], ["1.5"]]
+
+
+def test_values_in_a_range_that_no_name_stands_above_cost_their_row() -> None:
+    [batch] = batches(book({"A": REPORT}), replace(XLSX, range="B4:E7"))
+    assert batch.names == ("id", "name", "paid")
+    assert [(reject.position.row, reject.reason) for reject in batch.rejects] == [
+        (1, "values outside the columns of the header")
+    ]
+
+
+def test_what_cannot_be_read_outside_the_range_costs_nothing() -> None:
+    data = book({"A": [["id", "name"], [1, "Zoë", "=1+1"]]})
+    assert [reject.reason[:20] for reject in batches(data, XLSX)[0].rejects] == ["the formula in C2 ha"]
+    assert table(data, range="A1:B") == [["id", "name"], ["1", "Zoë"]]
+
+
+def test_the_first_row_of_a_range_is_its_header() -> None:
+    with pytest.raises(HeaderRowError, match="row 2, the first of A2:D, holds no header"):
+        table(book({"A": REPORT}), range="A2:D")
+
+
+def test_the_header_is_the_first_row_with_all_declared_columns() -> None:
+    data = book({"A": [["name"], *REPORT]}, merged="A2:D2")
+    found = batches(data, replace(XLSX, find_header=True, declared=("paid", "id"), range="B:D"))
+    assert found[0].names == ("id", "name", "paid")
+    assert found[0].rows == [["1", "Zoë", "1.5"], ["2", None, None], [None, None, "1.5"]]
+
+
+def test_a_header_that_is_nowhere_is_an_error_that_names_what_the_closest_row_lacks() -> None:
+    wanted = replace(XLSX, find_header=True, declared=("paid", "id", "born"))
+    with pytest.raises(HeaderRowError, match=r"none of the first 6 rows holds all .*; row 3 of them lacks only 'born'"):
+        batches(book({"A": REPORT}), wanted)
+    assert batches(book({"A": []}), wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("B4", "must be cells such as"),
+        ("4:8", "must be cells such as"),
+        ("D:B", "ends before it begins"),
+        ("B9:D4", "ends before it begins"),
+        ("A1:XFE", "larger than a sheet"),
+        ("A1:B1048577", "larger than a sheet"),
+        ("A0:B", "must be cells such as"),
+    ],
+)
+def test_a_range_is_cells_of_a_sheet(text: str, message: str) -> None:
+    with pytest.raises(InvalidRouteError, match=message):
+        read_range(text)
+
+
+@given(st.integers(0, COLUMNS - 1), st.integers(1, 99), st.integers(0, 9))
+@settings(max_examples=examples(20))
+def test_a_range_is_what_a_spreadsheet_shows(column: int, first: int, more: int) -> None:
+    letters = column_letters(column)
+    assert column_number(letters) == column
+    assert read_range(f"{letters}{first}:{letters}{first + more}") == CellRange(
+        first, first + more, column, column, fixed=True
+    )
+
+
+# Several sheets.
+
+ORDERS: Rows = [["Orders"], ["id", "paid"], [1, 1.5], [2, None], [3, 4]]
+PEOPLE: Rows = [["name", "id"], ["Zoë", 1]]
+MANY = book(
+    {
+        "Orders": ORDERS,
+        "Empty": [],
+        "Headed": [["id"]],
+        "Notes": [["remarks", None, "and"], ["x"], ["y", "z"]],
+        "Old": [["id"], [9]],
+        "Secret": [["id"], [8]],
+        "People": PEOPLE,
+        "2026-01": [["id"], [5]],
+        "2026-02": [["id", "more"], [6, 7]],
+    },
+    hidden=["Old", "Secret"],
+)
+SHEETS = (
+    SheetTable("ORDERS", ("id", "paid")),
+    SheetTable("people", ("id",)),
+    SheetTable("Old", ("id",)),
+    SheetTable("[EH]*", ("id",)),
+    SheetTable("2026-*", ("id",)),
+    SheetTable("none*", ("id",)),
+)
+SEVERAL = replace(XLSX, find_header=True, sheets=SHEETS)
+
+
+def told(found: Iterable[Batch]) -> list[tuple[str, int, tuple[str, ...], object]]:
+    return [(batch.sheet, batch.first_row, batch.names, batch.rows) for batch in found]
+
+
+def test_several_sheets_follow_each_other_each_with_its_own_header() -> None:
+    """Empty ones have no batch, hidden ones are read by name only, and others are not read."""
+    assert told(batches(MANY, SEVERAL)) == [
+        ("Orders", 1, ("id", "paid"), [["1", "1.5"], ["2", None], ["3", "4"]]),
+        ("Headed", 4, ("id",), ()),
+        ("Old", 4, ("id",), [["9"]]),
+        ("People", 5, ("name", "id"), [["Zoë", "1"]]),
+        ("2026-01", 6, ("id",), [["5"]]),
+        ("2026-02", 7, ("id", "more"), [["6", "7"]]),
+    ]
+
+
+def test_the_records_of_a_sheet_that_names_no_table_are_rejected() -> None:
+    found = batches(MANY, replace(SEVERAL, refuse_others=True))
+    [notes] = [batch for batch in found if batch.sheet == "Notes"]
+    reason = "the sheet 'Notes' names no table"
+    assert [(r.position.row, r.reason, r.position.raw) for r in notes.rejects] == [
+        (4, reason, "Notes, row 2: x"),
+        (5, reason, "Notes, row 3: y,z"),
+    ]
+    assert (notes.names, notes.rows) == ((), [])
+
+
+@pytest.mark.parametrize("refuse_others", [False, True])
+@pytest.mark.parametrize("batch_bytes", [1, 8, 1000])
+def test_a_load_resumes_after_any_batch_of_any_sheet(batch_bytes: int, *, refuse_others: bool) -> None:
+    options = replace(SEVERAL, refuse_others=refuse_others)
+    found = batches(MANY, options, batch_bytes=batch_bytes)
+    for number, batch in enumerate(found, 1):
+        resume = Resume(chunk=number, offset=batch.end, row=batch.first_row + batch.count)
+        assert told(batches(MANY, options, batch_bytes=batch_bytes, resume=resume)) == told(found[number:])
+
+
+def test_a_name_must_be_there_and_a_pattern_may_match_none() -> None:
+    options = replace(XLSX, sheets=(SheetTable("Orders"), SheetTable("Returns"), SheetTable("x*")))
+    with pytest.raises(RecordsMissingError, match="no worksheet 'Returns'; it has 'Orders', 'Empty'") as raised:
+        batches(MANY, options)
+    assert "written as a pattern" in raised.value.hint
+
+
+def test_an_error_of_a_header_names_its_sheet() -> None:
+    with pytest.raises(HeaderRowError, match="sheet 'Notes': no name in the header row for column 2"):
+        batches(MANY, replace(XLSX, sheets=(SheetTable("notes"),)))
