@@ -14,7 +14,7 @@ from openpyxl import Workbook
 from lengths import examples
 from penstock.errors import HeaderRowError, InvalidRouteError, RecordsMissingError
 from penstock.formats import parse
-from penstock.formats.xlsx.cell_range import COLUMNS, CellRange, column_letters, column_number, read_range
+from penstock.model.cell_range import COLUMNS, CellRange, column_letters, column_number, read_range
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions, SheetTable
 from penstock.model.record import Batch

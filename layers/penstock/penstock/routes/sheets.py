@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from penstock.errors import InvalidRouteError
-from penstock.formats.xlsx.cell_range import ROWS, read_range
+from penstock.model.cell_range import ROWS, read_range
 from penstock.model.parse_options import Format, ParseOptions, SheetTable
 from penstock.model.sheet_names import SHEET_FIELD
 from penstock.model.table import Table, TablePlan

@@ -15,13 +15,13 @@ from typing import BinaryIO
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, empty_batch, gather
 from penstock.formats.header import HeaderSearch, column_names
-from penstock.formats.xlsx.cell_range import CellRange, read_range
 from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
 from penstock.formats.xlsx.sheet_choice import choose_sheets
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Sheet, Workbook
 from penstock.limits import MIB
+from penstock.model.cell_range import CellRange, read_range
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions, SheetTable
 from penstock.model.record import RAW_LIMIT, Batch

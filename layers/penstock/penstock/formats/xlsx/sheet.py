@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError
-from penstock.formats.xlsx.cell_range import COLUMNS, CellRange, column_number
 from penstock.formats.xlsx.cells import CellType, moment_text, number_text, plain_text
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Workbook
 from penstock.formats.xlsx.xml import MAIN, Attributes, Skipper, namespace_of, new_parser, whole
 from penstock.limits import MIB
+from penstock.model.cell_range import COLUMNS, CellRange, column_number
 from penstock.model.record import RAW_LIMIT
 
 # Bytes of XML that one row may take where records of 1 MiB are allowed, as they are by default: four times as many.
