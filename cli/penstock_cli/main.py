@@ -27,6 +27,7 @@ GC_THRESHOLD = 50_000
 COMMANDS = (
     "abort",
     "backfill",
+    "check",
     "connect",
     "doctor",
     "explain",

@@ -16,6 +16,7 @@ from penstock.model.object import Content, Published, Source, Target
 from penstock.model.record import Reject
 from penstock.model.replacement import Replacement
 from penstock.model.table import Table, TablePlan
+from penstock.model.table_limits import TableLimits
 
 
 class Verdict(Enum):
@@ -207,6 +208,17 @@ class TableSwap(Protocol):
         """
 
 
+class TableInspection(Protocol):
+    """Looks at the tables of a plan, and changes nothing."""
+
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        """See `TableSink.storages`."""
+
+    def check(self, plan: TablePlan) -> Mapping[str, TableLimits]:
+        """Check the tables as `TableSink.begin` does before the first row, and raise what it raises. Return the limits
+        of the existing tables, by name."""
+
+
 class TableStore(Protocol):
     """An open destination for rows. Holds clients or connection settings, and no connection."""
 
@@ -215,6 +227,9 @@ class TableStore(Protocol):
 
     def open_swap(self, replacement: Replacement, tables: Sequence[Table]) -> TableSwap:
         """The swap of these tables. Raises ConfigurationError if the destination cannot replace tables."""
+
+    def open_inspection(self) -> TableInspection:
+        """What looks at tables without loading. Raises ConfigurationError if the destination cannot be looked at."""
 
     def open_group(self) -> GroupSink:
         """A sink for several loads that share commits. Raises ConfigurationError if the destination cannot share."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from penstock.destinations.dynamodb.bookmark import DynamoBookmark
 from penstock.destinations.dynamodb.sink import DynamoRecordSink
 from penstock.destinations.environment import Environment
-from penstock.destinations.ports import GroupSink, TableSwap
+from penstock.destinations.ports import GroupSink, TableInspection, TableSwap
 from penstock.errors import ConfigurationError
 from penstock.model.load import Resume
 from penstock.model.replacement import Replacement
@@ -37,6 +37,9 @@ class DynamoTables:
 
     def open_swap(self, replacement: Replacement, tables: Sequence[Table]) -> TableSwap:  # noqa: ARG002
         raise ConfigurationError(f"{replacement.table}: DynamoDB replaces no tables")
+
+    def open_inspection(self) -> TableInspection:
+        raise ConfigurationError("a table of DynamoDB is checked when it is loaded")
 
     def open_group(self) -> GroupSink:
         raise ConfigurationError("DynamoDB has no transaction that several jobs could share")

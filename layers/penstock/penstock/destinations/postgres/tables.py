@@ -9,6 +9,7 @@ from penstock.destinations.environment import Environment
 from penstock.destinations.postgres.connect import Connect, by_dsn, by_iam, by_secret
 from penstock.destinations.postgres.group_sink import PostgresGroupSink
 from penstock.destinations.postgres.history import earlier_loads
+from penstock.destinations.postgres.inspection import PostgresInspection
 from penstock.destinations.postgres.sink import FINISH_TIMEOUT, LEDGER, PostgresSink
 from penstock.destinations.postgres.table_swap import PostgresTableSwap
 from penstock.errors import ConfigurationError
@@ -28,6 +29,9 @@ class PostgresTables:
 
     def open_swap(self, replacement: Replacement, tables: Sequence[Table]) -> PostgresTableSwap:
         return PostgresTableSwap(self.connect, replacement, tables, ledger=LEDGER, timeout=FINISH_TIMEOUT)
+
+    def open_inspection(self) -> PostgresInspection:
+        return PostgresInspection(self.connect)
 
     def open_group(self) -> PostgresGroupSink:
         return PostgresGroupSink(self.connect)

@@ -1,0 +1,153 @@
+"""`penstock check`: all of a source is parsed as its route would, and nothing is loaded."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from penstock_cli.main import main
+from postgres_database import Database
+
+pytest_plugins = ["postgres_fixtures"]
+
+ROUTES = """
+[[route]]
+name = "orders"
+match = "*orders*"
+destination = "postgresql:orders"
+[route.table]
+columns = [{ name = "id", type = "integer" }, { name = "name" }, { name = "amount", type = "numeric" }]
+
+[[route]]
+name = "copy"
+match = "*"
+destination = "s3://lake/{key}"
+"""
+GOOD = "id,name,amount\n1,Ann,2.50\n2,,3\n"
+BAD = "id,name,amount\n1,Ann,2.50\nx,Bob,3\n3,Eve\n4,Joe,4\n"
+
+
+def check(*arguments: object) -> Result:
+    return CliRunner(mix_stderr=False).invoke(main, ["check", *map(str, arguments)])
+
+
+def answer(*arguments: object) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(check(*arguments, "--json").stdout)
+    return found
+
+
+@pytest.fixture
+def routes(tmp_path: Path) -> Path:
+    path = tmp_path / "routes.toml"
+    path.write_text(ROUTES)
+    return path
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "orders.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_source_is_described_and_ends_with_0(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv.gz"
+    path.write_bytes(gzip.compress(GOOD.encode()))
+    result = check(path)
+    assert result.exit_code == 0
+    assert "2 records, 0 rejected" in result.stdout
+    found = answer(path)
+    assert found["codec"] == "gzip"
+    (table,) = found["tables"]
+    assert [(one["name"], one["type"], one["nulls"], one["distinct"]) for one in table["columns"]] == [
+        ("id", "integer", 0, 2),
+        ("name", "text", 1, 1),
+        ("amount", "numeric", 0, 2),
+    ]
+    assert (table["columns"][2]["least"], table["columns"][2]["most"]) == ("2.50", "3")
+
+
+def test_all_rejects_are_counted_and_the_first_are_listed(tmp_path: Path, routes: Path) -> None:
+    path = written(tmp_path, BAD)
+    result = check(path, "--routes", routes, "--limit", "1")
+    assert result.exit_code == 1
+    assert "'x' is not an integer" in result.stdout
+    assert "The first 1 of 2 rejects" in result.stdout
+    found = answer(path, "--routes", routes)
+    assert (found["records"], found["rejects"], found["fails"]) == (4, 2, True)
+    assert {(one["column"], one["reason"], one["count"]) for one in found["reasons"]} == {
+        ("id", "... is not an integer", 1),
+        ("", "expected 3 fields, found 2", 1),
+    }
+    assert found["first_rejects"][0] == {
+        "span": 0,
+        "row": 2,
+        "offset": 26,
+        "column": "id",
+        "reason": "'x' is not an integer",
+        "raw": "x,Bob,3",
+    }
+    assert not list(tmp_path.glob("*.rejects*"))
+
+
+def test_the_exit_code_is_that_of_the_limit(tmp_path: Path) -> None:
+    path = written(tmp_path, BAD)
+    assert check(path, "--max-rejects", "50%").exit_code == 0
+    assert check(path, "--max-rejects", "10%").exit_code == 1
+    assert check(path, "--max-rejects", "1").exit_code == 0
+
+
+def test_a_route_to_an_object_has_no_records(tmp_path: Path, routes: Path) -> None:
+    path = written(tmp_path, GOOD)
+    result = check(path, "--routes", routes, "--route", "copy")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "does not lead to a table" in result.stderr
+
+
+def test_options_and_routes_exclude_each_other(tmp_path: Path, routes: Path) -> None:
+    path = written(tmp_path, GOOD)
+    assert check(path, "--routes", routes, "--delimiter", ";").exit_code == 2
+    assert check(path, "--routes", routes, "--to", "postgresql:t").exit_code == 2
+    assert check(path, "--route", "orders").exit_code == 2
+
+
+def test_the_real_table_is_compared_and_not_changed(tmp_path: Path, routes: Path, database: Database) -> None:
+    database.execute("CREATE TABLE orders (id smallint PRIMARY KEY, name varchar(3) NOT NULL, amount numeric(4,2))")
+    rows = ["1,Ann,1", "1,Bob,1", "40000,Eve,1", "2,,1", "3,Anna,1", "4,Joe,1.239", "5,Joe,123", "6,Joe,99.99"]
+    path = written(tmp_path, "\n".join(["id,name,amount", *rows]) + "\n")
+    found = answer(path, "--routes", routes, "--dsn", database.dsn)
+    assert [(reject["row"], reject["column"]) for reject in found["first_rejects"]] == [
+        (2, "id"),
+        (3, "id"),
+        (4, "name"),
+        (5, "name"),
+        (6, "amount"),
+        (7, "amount"),
+    ]
+    assert (found["table_read"], found["fails"]) == (True, True)
+    assert database.execute("SELECT count(*) FROM orders") == [(0,)]
+    assert database.tables() == {"orders"}
+
+
+def test_what_a_load_refuses_before_its_first_row_is_refused(tmp_path: Path, routes: Path, database: Database) -> None:
+    path = written(tmp_path, GOOD)
+    missing = check(path, "--routes", routes, "--dsn", database.dsn)
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert "table orders does not exist" in missing.stderr
+    database.execute("CREATE TABLE orders (id int, name text)")
+    assert "has no column 'amount'" in check(path, "--routes", routes, "--dsn", database.dsn).stderr
+    assert check(path, "--to", "postgresql:others", "--create", "--dsn", database.dsn).exit_code == 0
+    assert database.tables() == {"orders"}
+
+
+def test_columns_that_a_load_would_add_are_named(tmp_path: Path, database: Database) -> None:
+    path = written(tmp_path, GOOD)
+    database.execute("CREATE TABLE orders (id int)")
+    found = answer(path, "--to", "postgresql:orders", "--evolve", "add", "--dsn", database.dsn)
+    assert found["added"] == ["orders.name", "orders.amount"]
+    assert (found["rows"], found["rejects"]) == (2, 0)
+    assert database.execute("SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'") == [(1,)]
