@@ -64,6 +64,7 @@ def records_of(chunks: Iterable[bytes], options: ParseOptions, within: Within | 
 
 def parsed_source(data: bytes, options: ParseOptions) -> ParsedSource:
     """Parse a source. An open quote is closed. Hypothesis drops examples whose header cannot be read."""
+    assume(text_of(options, data[:HEAD]) is not None)
     for text in (data, data + options.quote.encode() + b"\n"):
         try:
             return ParsedSource(text, options, open_source([text], options), records_of([text], options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ def test_fixed_width_records_are_rows_wherever_the_source_is_cut(database: Datab
     status = plant.run(plant.upload(key, in_blocks(data) if key.endswith("gz") else data))
     assert (status.state, status.progress.rows) == (JobState.SUCCEEDED, ROWS), status
     assert status.spans > 4
+    assert stored(database) == WANTED
+
+
+def test_objects_over_several_lines_are_rows_and_the_file_is_not_cut(database: Database) -> None:
+    plant = table_plant(database, route())
+    records = [{"id": number, "name": name, "born": "2001-02-03"} for number, name in WANTED]
+    data = "\n".join(json.dumps(record, indent=2) for record in records).encode()
+    status = plant.run(plant.upload("a.jsonl.gz", in_blocks(data)))
+    assert (status.state, status.spans) == (JobState.SUCCEEDED, 1), status
     assert stored(database) == WANTED
 
 

@@ -436,7 +436,8 @@ def test_a_source_that_cannot_be_loaded_is_reported(
     ("name", "option", "message"),
     [
         ("data.jsonl", ("--delimiter", ";"), "the option 'delimiter' means nothing for jsonl"),
-        ("data.json", ("--no-header", "--columns", "id"), "the option 'header' means nothing for json"),
+        ("data.json", ("--quote", "'"), "the option 'quote' means nothing for json"),
+        ("data.json", ("--record", "/a/b"), "the option 'record' means nothing for json"),
         ("data.csv", ("--records", "data"), "the option 'records' means nothing for csv"),
         ("data.txt", ("--format", "xlsx", "--encoding", "latin-1"), "the option 'encoding' means nothing for xlsx"),
     ],

@@ -20,9 +20,9 @@ from parser_checks import (
 from penstock.errors import InvalidRouteError
 from penstock.formats import Within, open_source
 from penstock.formats.boundaries import HEAD, boundaries_for
-from penstock.formats.fixed.layout import read_layout
 from penstock.formats.survey import stitch, survey
 from penstock.model.columnar_rows import ColumnarRows
+from penstock.model.fixed_layout import read_layout
 from penstock.model.parse_options import Format, LineLength, ParseOptions, Trim, Units
 from record_starts import every_mark, pieces_of, records_of
 

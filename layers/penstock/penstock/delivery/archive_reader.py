@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from penstock.archives.archive import Archive
 from penstock.codecs import IDENTITY, Codec, choose
+from penstock.codecs.peek import peek
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.decoding import Decoding, naming, peek
+from penstock.delivery.decoding import Decoding, naming
 from penstock.delivery.inner_reader import Contents, InnerReader
 from penstock.delivery.member_jobs import Entry
 from penstock.delivery.member_store import HEAD, MemberObjects, format_of, must_be_entered

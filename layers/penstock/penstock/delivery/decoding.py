@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import chain
 
 from penstock.codecs import HEAD, IDENTITY, Codec, Trace, choose
+from penstock.codecs.peek import peek
 from penstock.destinations.ports import BucketSink
 from penstock.errors import BadDocumentError, BadSourceError, ExpansionLimitError, TimeLimitError
 from penstock.limits import MIB, Budget
@@ -158,16 +158,3 @@ def naming(source: Source) -> Iterator[None]:
     except BadSourceError as error:
         error.name_source(source.uri, is_member=source.member is not None)
         raise
-
-
-def peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterable[bytes]]:
-    """Return the first ``size`` bytes (fewer if there are no more), and an iterable of all chunks."""
-    first: list[bytes] = []
-    have = 0
-    for chunk in chunks:
-        first.append(chunk)
-        have += len(chunk)
-        if have >= size:
-            break
-    head = first[0] if len(first) == 1 else b"".join(first)
-    return head[:size], chain((head,) if head else (), chunks)

@@ -16,8 +16,9 @@ from typing import NoReturn
 from penstock.archives import Archive, Skipped, archive_named
 from penstock.archives.archive import MAX_MEMBERS
 from penstock.codecs import IDENTITY, choose
+from penstock.codecs.peek import peek
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.decoding import Decoding, ceiling, naming, peek, too_large
+from penstock.delivery.decoding import Decoding, ceiling, naming, too_large
 from penstock.delivery.inner_archives import WAY_OUT
 from penstock.delivery.member_jobs import Entry, MemberRouter, RefusedArchive
 from penstock.delivery.member_store import HEAD, MemberObjects, format_of, must_be_entered

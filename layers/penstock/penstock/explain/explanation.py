@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from penstock.codecs import CODECS, HEAD, IDENTITY, choose, codec_by_name
 from penstock.codecs.codec import INDEX_SPEED
 from penstock.codecs.indexers import indexers_within
-from penstock.delivery.decoding import Decoding, peek
+from penstock.codecs.peek import peek
+from penstock.delivery.decoding import Decoding
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.sampling import SAMPLE_BYTES
 from penstock.destinations import destination_named
 from penstock.errors import PermanentError
 from penstock.explain.costs import COLD_SECONDS, Usage, index_invocations, of_invocation, of_machine
 from penstock.explain.repeats import of_repeats
-from penstock.formats import needs_whole_source, parse, resolve
-from penstock.formats.boundaries import text_of
+from penstock.formats import boundaries, needs_whole_source, parse, resolve
 from penstock.large_jobs.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes
 from penstock.large_jobs.handover import is_large
 from penstock.large_jobs.plan import Sizes
@@ -155,8 +155,8 @@ def _sampled(
     if plan is None or (needs_whole_source(plan.parse) and size > _SMALL_SOURCE):
         return preview
     with closing(decoded()) as pieces:
-        head, _ = peek(pieces, HEAD)
-    preview = replace(preview, splittable=text_of(plan.parse, head) is not None)
+        head, _ = peek(pieces, boundaries.HEAD)
+    preview = replace(preview, splittable=boundaries.text_of(plan.parse, head) is not None)
     sample = None
     for options in samples_of(plan) or (plan.parse,):
         sample = _first(decoded, options)

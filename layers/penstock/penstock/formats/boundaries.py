@@ -17,7 +17,7 @@ from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.serialization import OMIT_DEFAULT, to_plain
 
 # Bytes from the start of a source that ``text_of`` needs; fewer only if the source is shorter.
-HEAD = 32
+HEAD = 64 * 1024
 # Bytes that are counted at once. More bytes do not fit the processor's cache.
 _WINDOW = 256 * 1024
 

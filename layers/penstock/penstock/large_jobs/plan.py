@@ -11,7 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from penstock.codecs import CODECS, HEAD, IDENTITY, choose
-from penstock.delivery.decoding import ceiling, naming, peek, too_large
+from penstock.codecs.peek import peek
+from penstock.delivery.decoding import ceiling, naming, too_large
 from penstock.delivery.member_store import MemberObjects, codec_around
 from penstock.delivery.ports import ObjectStore
 from penstock.destinations.bucket.result_metadata import describe

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
+from penstock.codecs.peek import peek
 from penstock.delivery.attempt import Attempt
-from penstock.delivery.decoding import peek
 from penstock.delivery.growing_tables import changes_of, noting_changes
 from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import RejectLog

@@ -70,7 +70,7 @@ class ParseOptions:
     ``find_header``: the header is the first row that holds all names in ``declared`` (``header = "auto"``),
     which follow from the columns of the route, and are no part of its identity.
     ``sheets``: the sheets that a choice by ``$sheet`` names. Others are rejected (``refuse_others``) or not read.
-    ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `formats.fixed.layout`). Only lines that
+    ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `model.fixed_layout`). Only lines that
     begin with ``record_prefix`` are records.
     ``record`` is the path of elements from the root of an XML document to its records. ``namespaces`` are prefixes for
     names of elements, each as ``prefix=namespace``; ``repeated`` are elements that are lists also if there is one.

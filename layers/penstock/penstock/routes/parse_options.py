@@ -6,6 +6,7 @@ import codecs
 import re
 
 from penstock.errors import InvalidRouteError
+from penstock.model.fixed_layout import read_layout
 from penstock.model.parse_options import Format, LineLength, ParseOptions, Trim, Units
 from penstock.routes.fields import Fields
 from penstock.routes.sheets import check_sheets, read_header, read_sheet, read_skip_rows
@@ -61,8 +62,6 @@ def read_parse_options(fields: Fields) -> ParseOptions:
 def _check_fixed(fields: Fields, options: ParseOptions) -> None:
     """Check the options of fixed-width fields. A name such as ``a.fwf`` may choose the format later."""
     if options.format is Format.FIXED or (options.format is Format.AUTO and options.fields):
-        from penstock.formats.fixed.layout import read_layout  # noqa: PLC0415  # few routes have such files
-
         try:
             read_layout(options.fields)
         except InvalidRouteError as error:

@@ -9,9 +9,9 @@ from operator import itemgetter
 from penstock.errors import InvalidRouteError
 from penstock.formats.encoding import Encoding
 from penstock.formats.fixed.equal_lines import EqualLines
-from penstock.formats.fixed.layout import Layout
 from penstock.formats.fixed.trimming import Trimmer
 from penstock.formats.long_lines import BLANK
+from penstock.model.fixed_layout import Layout
 from penstock.model.parse_options import LineLength, ParseOptions, Units
 from penstock.model.wording import counted
 

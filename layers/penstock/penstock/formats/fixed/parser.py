@@ -7,12 +7,12 @@ from functools import partial
 
 from penstock.errors import InvalidRouteError
 from penstock.formats.batching import Fault, Piece, RecordSpan, gather
-from penstock.formats.fixed.layout import Layout, read_layout
 from penstock.formats.fixed.lines import LineFields
 from penstock.formats.format import ParseSettings
 from penstock.formats.long_lines import pass_line
 from penstock.formats.window import Window
 from penstock.model.columnar_rows import ColumnarRows
+from penstock.model.fixed_layout import Layout, read_layout
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import RAW_LIMIT, Batch
 

@@ -25,5 +25,5 @@ FORMAT = RecordFormat(
     _parse,
     is_settled=_is_settled,
     settle=settle_document,
-    ignores=("delimiter", "quote", "escape", "header", "columns", "sheet"),
+    ignores=("delimiter", "quote", "escape", "sheet"),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain
 
+from penstock.codecs.peek import peek
 from penstock.errors import InvalidRouteError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, gather
 from penstock.formats.encoding import Offsets
@@ -36,7 +36,7 @@ def parse_xml(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSet
         raise InvalidRouteError(
             "the path to the records of the XML is not set", hint='Set parse.record, such as "/orders/order".'
         )
-    head, chunks = _peek(chunks)
+    head, chunks = peek(chunks, HEAD)
     encoding = options.encoding if options.encoding != _UTF8 else declared_encoding(head) or _UTF8
     feed = Window(chunks, encoding)
     cutter = RecordCutter(read_steps(feed, options))
@@ -111,11 +111,3 @@ def _end(text: HeldText, end_tag: int) -> int:
     """Return where a record ends. ``end_tag``: the start of its end tag, or the end of an empty element."""
     at = end_tag - text.passed
     return text.passed + (text.data.find(b">", at) + 1 if text.data.startswith(b"</", at) else at)
-
-
-def _peek(chunks: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
-    rest = iter(chunks)
-    head = b""
-    while len(head) < HEAD and (chunk := next(rest, None)) is not None:
-        head += chunk
-    return head[:HEAD], chain([head], rest)
