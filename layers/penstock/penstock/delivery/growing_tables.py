@@ -65,6 +65,9 @@ def grow(sink: TableSink, plan: TablePlan, held: Mapping[str, Storages]) -> Tabl
         if not table.grows or not storages:
             return table
         missing = [column for column in table.columns if column.name not in storages and column.name not in table.key]
+        # By itself, so that it is there however many other fields cannot be columns.
+        _add(sink, plan, table, [column for column in missing if column.name == table.rescue])
+        missing = [column for column in missing if column.name != table.rescue]
         # Without a good record, types are guesses: nothing is added.
         without = {column.name for column in missing} if table.guessed else set(_add(sink, plan, table, missing))
         return replace(table, columns=tuple(column for column in table.columns if column.name not in without))
