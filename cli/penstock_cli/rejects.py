@@ -17,6 +17,7 @@ from penstock_cli import job_text
 from penstock_cli.completion import complete_job
 from penstock_cli.options import member_option
 from penstock_cli.output import echo, echo_json
+from penstock_cli.rejects_as_source import write_as_source
 from penstock_cli.stacks import StackOptions, stack_options
 from penstock_cli.table import aligned
 
@@ -35,7 +36,7 @@ Examples:
   penstock rejects 3f9a41c2
   penstock rejects s3://drops/orders.csv.gz --limit 5
   penstock rejects 3f9a41c2 --output rejects.jsonl
-  penstock rejects 3f9a41c2 | jq -r .raw > to-fix.csv
+  penstock rejects 3f9a41c2 --as-source --output to-fix.csv
   penstock rejects 3f9a41c2 --member north/sales.csv
 """
 )
@@ -45,20 +46,46 @@ Examples:
 @click.option(
     "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write JSON Lines to this file."
 )
+@click.option(
+    "--as-source",
+    is_flag=True,
+    help="Write the records in the form of the source, to correct and drop again: CSV with its header, JSON lines as "
+    "they were, a sheet as CSV.",
+)
+@click.option("--routes", "routes_uri", default="", metavar="FILE", help="For --as-source: the routes of the job.")
+@click.option("--source", "copy", default="", metavar="FILE", help="For --as-source: a copy of the source.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Lines on a terminal too.")
 @stack_options
 def rejects(
-    *, job: str, member: str, limit: int | None, output: Path | None, as_json: bool, stack: StackOptions
+    *,
+    job: str,
+    member: str,
+    limit: int | None,
+    output: Path | None,
+    as_source: bool,
+    routes_uri: str,
+    copy: str,
+    as_json: bool,
+    stack: StackOptions,
 ) -> None:
     """Print the rejected records of a job, with row, byte offset, column, reason and raw text.
 
     A table on a terminal, JSON Lines elsewhere; of an archive, those of all members. JOB as for `penstock status`.
     Rejects are kept for WorkRetentionDays.
+
+    With --as-source, long records and bytes that could not be decoded are fetched again from the source. A record that
+    cannot be had whole is named and not written; the exit code is then 1.
     """
+    if as_source and as_json:
+        raise click.UsageError("--as-source writes records, not JSON Lines: leave --json out.")
+    if (routes_uri or copy) and not as_source:
+        raise click.UsageError("--routes and --source are for --as-source.")
     operations = stack.operations()
     found = operations.find(job)
     listed = islice(operations.rejects(found, member), limit)
-    if output:
+    if as_source:
+        write_as_source(listed, found, output, stack, routes_uri=routes_uri, copy=copy)
+    elif output:
         count = _write(output, listed)
         echo(f"{counted(count, 'reject')} in {output}", err=True)
     elif as_json or not sys.stdout.isatty():

@@ -22,6 +22,7 @@ from penstock.jobs.events import read_event
 from penstock.model.job import Claim, Job
 from penstock.model.job_status import JobState
 from penstock.model.object import Source, Target
+from penstock.model.record import RAW_LIMIT
 from penstock.model.serialization import to_json
 from penstock_cli.main import main
 from penstock_local.stack import Stack
@@ -520,3 +521,37 @@ def test_a_report_is_of_a_job_or_of_a_period(deployed: DeployedJobs) -> None:
         result = run("report", *arguments)
         assert result.exit_code == 2
         assert "either a JOB or --since" in result.stderr
+
+
+def test_rejects_are_written_in_the_form_of_their_source(deployed: DeployedJobs, tmp_path: Path) -> None:
+    routes, file, copy = tmp_path / "routes.toml", tmp_path / "to-fix.csv", tmp_path / "copy.csv"
+    routes.write_text('[[route]]\nname = "orders"\nmatch = "*"\ndestination = "postgresql:orders"\n')
+    copy.write_bytes(b"id,born\r\n1,not a date\r\n".ljust(1000, b"x"))
+    job = deployed.fail("in/a.csv", version="")
+    deployed.reject(job, 1)
+    command = ("rejects", job.id, "--as-source", "--routes", str(routes), "--output", str(file))
+    deployed.client("s3").create_bucket(Bucket="drops")
+    gone = run(*command)
+    assert (gone.exit_code, gone.stdout, file.exists()) == (1, "", False)
+    assert "the header is not known: the source is no longer there" in gone.stderr
+    done = run(*command, "--source", str(copy))
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", f"1 record in {file}\n")
+    assert file.read_bytes() == b"id,born\r\n1,not a date\r\n"
+
+
+def test_records_that_are_not_whole_are_named_and_not_written(deployed: DeployedJobs, tmp_path: Path) -> None:
+    routes = tmp_path / "routes.toml"
+    parse = 'parse = { header = false, columns = ["id", "born"] }'
+    routes.write_text(f'[[route]]\nname = "orders"\nmatch = "*"\ndestination = "postgresql:orders"\n{parse}\n')
+    deployed.client("s3").create_bucket(Bucket="drops")
+    job = deployed.fail("in/a.csv", version="")
+    deployed.reject(job, 1, raw="x" * RAW_LIMIT)
+    deployed.reject(job, 1, name="00001-000002")
+    result = run("rejects", job.id, "--as-source", "--routes", str(routes))
+    assert (result.exit_code, result.stdout) == (1, "1,not a date\n")
+    assert "not written: row 1 (byte 10), which is not whole in the rejects" in result.stderr
+
+
+@pytest.mark.parametrize("options", [("--as-source", "--json"), ("--source", "x"), ("--routes", "x")])
+def test_options_for_the_form_of_the_source_need_it(deployed: DeployedJobs, options: tuple[str, ...]) -> None:
+    assert run("rejects", deployed.fail().id, *options).exit_code == 2
