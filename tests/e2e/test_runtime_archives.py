@@ -13,6 +13,7 @@ from zlib import crc32
 import pytest
 
 from fixtures.tars import tar_of
+from lengths import long
 from penstock_local.account import emulator_only
 from penstock_local.runtime.environment import DESTINATION, WORK, IngestEnvironment
 
@@ -58,7 +59,7 @@ def tar_gzip_of(files: Mapping[str, bytes]) -> bytes:
     return gzip.compress(tar_of(dict(files)), 1)
 
 
-@pytest.mark.parametrize(("key", "pack"), [("a.zip", zip_of), ("a.tar.gz", tar_gzip_of)])
+@pytest.mark.parametrize(("key", "pack"), [("a.zip", zip_of), long("a.tar.gz", tar_gzip_of)])
 def test_an_archive_larger_than_memory_needs_at_most_128_mb(
     ingest_environment: IngestEnvironment,
     key: str,

@@ -242,7 +242,7 @@ def test_members_that_replace_and_add_to_one_table_fail_the_plan(database: Datab
 
 
 @pytest.mark.parametrize("rate", [0.01, long(0.03)])
-@pytest.mark.parametrize("key", ["a.tar", "a.tgz"])
+@pytest.mark.parametrize("key", [long("a.tar"), "a.tgz"])
 def test_all_rows_are_swapped_in_once_or_the_old_ones_stay_despite_faults(
     key: str, rate: float, database: Database
 ) -> None:

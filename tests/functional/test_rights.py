@@ -14,6 +14,8 @@ from faults.role_scenarios import ROLE_SCENARIOS
 from faults.scenario_run import ScenarioResult, run_scenario
 from faults.servers import Servers, running_servers
 
+from lengths import long
+
 ANNOUNCED = "a large load into PostgreSQL that may not be finished, and its announcement"
 pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]
 
@@ -73,7 +75,7 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
         ("a large object whose source has gone before index", ("IndexRole", "s3:ListBucket", ":*:s3:::*drops")),
         ("a small object, the first of its name", ("IngestRole", "s3:PutObject", ":*:s3:::results-*/*")),
         (ANNOUNCED, ("AnnounceRole", "events:PutEvents", "event-bus/default")),
-        (ANNOUNCED, ("AnnounceRole", "sns:Publish", ":ended-jobs")),
+        long(ANNOUNCED, ("AnnounceRole", "sns:Publish", ":ended-jobs")),
     ],
 )
 def test_a_right_that_is_taken_away_turns_its_path_red(walks: Walks, name: str, without: tuple[str, str, str]) -> None:

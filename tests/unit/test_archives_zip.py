@@ -247,6 +247,7 @@ def test_an_archive_that_leaves_every_number_to_zip64_is_read_behind_a_prefix_to
     assert contents(data) == contents(b"#!/bin/sh\n" + data) == {"a": text}
 
 
+@pytest.mark.long
 def test_as_many_entries_as_an_end_record_can_count_need_no_zip64() -> None:
     members = [Entry(b"%d" % number, b"") for number in range(0xFFFF)]
     assert sum(1 for _ in entries(MemoryRanges(zip_of(*members)))) == 0xFFFF

@@ -11,6 +11,7 @@ import pytest
 from fixtures.encoded import deflate
 from fixtures.tars import QUINE
 from fixtures.zips import STORED, Entry, contents, end_record, listed, zip64_end, zip_of
+from lengths import long
 from penstock.archives.zip import directory
 from penstock.errors import CorruptSourceError, ExpansionLimitError
 from penstock.limits import MIB
@@ -64,7 +65,7 @@ def many(count: int) -> tuple[bytes, bytes, tuple[int, int, int]]:
     return front, listing, (count, len(listing), len(front))
 
 
-@pytest.mark.parametrize("count", [65_536, 70_000])
+@pytest.mark.parametrize("count", [65_536, long(70_000)])
 def test_more_entries_than_16_bits_count_are_read_with_zip64_and_without(count: int) -> None:
     """Writers that know no zip64, such as old ones of Java, leave the upper bits out."""
     front, listing, numbers = many(count)
