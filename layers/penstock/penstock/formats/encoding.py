@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from penstock.errors import CorruptSourceError, InvalidRouteError, TruncatedSourceError
+from penstock.errors import CorruptSourceError, TruncatedSourceError
+from penstock.model.encoding_names import encoding_named
 
 # Bytes from the start of a source that ``encoding_of`` needs; fewer only if the source is shorter.
 HEAD = 4
@@ -31,8 +32,6 @@ _ASIAN = (
     *("big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr"),
     *("gb18030", "gb2312", "gbk", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213"),
 )
-# In these encodings a record depends on the bytes before it, and lengths are not exact.
-_STATEFUL = ("hz", "idna", "iso2022", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7")
 
 _CONTINUATION = range(0x80, 0xC0)
 # The bytes of a character in UTF-8, by the upper half of its first byte; one byte for all others.
@@ -160,23 +159,12 @@ def encoding_of(head: bytes, declared: str) -> Encoding:
 
 @lru_cache(maxsize=32)
 def _encoding(declared: str) -> Encoding:
-    try:
-        name = codecs.lookup(declared).name
-        "".encode(declared)
-    except (LookupError, UnicodeError, ValueError) as error:
-        raise InvalidRouteError(
-            f"unknown encoding {declared!r}", hint="Choose a text encoding that Python knows, e.g. utf-8 or cp1252."
-        ) from error
+    name = encoding_named(declared)
     name = _PLAIN.get(name, name)
     if name == "utf-8":
         return Encoding("utf-8")
     if name in _UNICODE or name in _ASIAN:
         return Encoding("utf-8", foreign=name)
-    if name.startswith(_STATEFUL):
-        raise InvalidRouteError(
-            f"in {declared!r} a character depends on those before it",
-            hint="Convert the file to UTF-8, or declare another encoding.",
-        )
     # All remaining encodings have one byte per character.
     ascii_too = _ASCII.decode(name, "replace") == _ASCII.decode("ascii")
     return Encoding(name) if ascii_too else Encoding("utf-8", foreign=name)

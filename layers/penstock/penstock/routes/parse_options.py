@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
 from penstock.errors import InvalidRouteError
+from penstock.model.encoding_names import encoding_named
 from penstock.model.fixed_layout import read_layout
 from penstock.model.parse_options import Format, LineLength, ParseOptions, Trim, Units
 from penstock.routes.fields import Fields
@@ -43,9 +43,9 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         repeated=fields.texts("repeated", ()),
     )
     try:
-        codecs.lookup(options.encoding)
-    except LookupError as error:
-        raise fields.complain("encoding", f"is not known: {options.encoding!r}") from error
+        encoding_named(options.encoding)
+    except InvalidRouteError as error:
+        raise fields.complain("encoding", f"{error.message}. {error.hint}") from error
     if options.escape and (not options.escape.isascii() or options.escape in (options.delimiter, options.quote)):
         raise fields.complain(
             "escape", f"must be an ASCII character other than delimiter and quote, not {options.escape!r}"
