@@ -384,6 +384,25 @@ def test_too_many_rejects_are_listed_and_the_load_resumes_when_they_are_allowed(
     assert f"{path}.rejects.jsonl" in result.stderr
 
 
+def test_a_resumed_load_keeps_the_time_of_its_begin(tmp_path: Path, database: Database) -> None:
+    path, routes = tmp_path / "bad.csv", tmp_path / "loads.toml"
+    path.write_text("id\n" + "".join(f"{n}\n" for n in range(300_000)) + "x\n")
+    columns = (
+        '{ name = "id", type = "integer" }, { name = "at", from = "$loaded_at" }, { name = "etag", from = "$etag" }'
+    )
+    text = '[[route]]\nname = "r"\nmatch = "*"\ndestination = "postgresql:bad"\nmax_rejects = %d\n[route.table]\n%s\n'
+    for rejects in (0, 1):
+        routes.write_text(text % (rejects, f"create = true\ncolumns = [{columns}, {{ name = 'job', from = '$job' }}]"))
+        result = load(database, path, "--routes", routes)
+    done(result)
+    assert "of them loaded before" in result.stdout
+    ((rows, first, last, etags, job),) = database.execute(
+        "SELECT count(*), min(at), max(at), count(etag), min(job) FROM bad"
+    )
+    assert (rows, first == last, etags) == (300_000, True, 0)
+    assert database.execute("SELECT job FROM penstock_loads WHERE job = %s", [job]) == [(job,)]
+
+
 def test_rejects_go_to_the_given_file(tmp_path: Path, database: Database) -> None:
     path, rejects = tmp_path / "bad.csv", tmp_path / "elsewhere.jsonl"
     path.write_text("id\n1\n2,3\n")

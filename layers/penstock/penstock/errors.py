@@ -101,6 +101,7 @@ __all__ = [
     "ServiceUnavailableError",
     "SourceChangedError",
     "SourceGoneError",
+    "SourceValueError",
     "StateFileError",
     "SupersededError",
     "TimeLimitError",
@@ -304,6 +305,10 @@ class DestinationMissingError(PermanentError):
 
 class InvalidTableError(PermanentError):
     default_hint = "Correct the route's columns, the table or the file's header."
+
+
+class SourceValueError(PermanentError):
+    default_hint = "Upload the file under another key, or correct the route's key_pattern or the column."
 
 
 class TooManyRejectsError(PermanentError):

@@ -113,7 +113,9 @@ class MemberRouter:
         try:
             if route.takes_apart:
                 check_depth(source)
-            job = joined(Job(source, route, destination_of(route, source)), self.replaced)
+            target, of_archive = destination_of(route, source), self.archive
+            job = Job(source, route, target, begun=of_archive.begun, modified=of_archive.modified)
+            job = joined(job, self.replaced)
             check_size(source, route)
         except PenstockError as error:
             return _failed(entry, error)

@@ -16,8 +16,9 @@ from penstock.delivery.reject_writer import RejectWriter
 from penstock.destinations.ports import TableSink
 from penstock.formats import Within, WorkbookLimits, parse
 from penstock.model.load import Chunk, Loaded, Resume
+from penstock.model.source_values import SourceValues
 from penstock.model.table import TablePlan
-from penstock.tables import ChunkBuilder, Form, check_paths, gc_deferred, single_batch
+from penstock.tables import ChunkBuilder, Form, check_paths, check_values, gc_deferred, single_batch, with_metadata
 
 
 @dataclass(slots=True)
@@ -26,7 +27,8 @@ class RowLoader:
 
     ``resume`` is the result of the sink's ``begin``; ``reached`` is the current position of the load. ``check`` is
     called before each chunk is sent, and raises an error to prevent it. ``heartbeat`` is called after each committed
-    chunk. ``is_all``: the load holds all records of the source.
+    chunk. ``is_all``: the load holds all records of the source. ``values`` are those of the source for columns.
+    ``begun``: when the job was first claimed, if its rows tell it.
     """
 
     sink: TableSink
@@ -39,6 +41,8 @@ class RowLoader:
     heartbeat: Callable[[Resume], None]
     is_all: bool = True
     workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+    values: SourceValues = field(default_factory=dict)
+    begun: float = 0.0
     reached: Resume = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,8 +57,9 @@ class RowLoader:
         """Load the records of the decoded pieces; return the total of this and all earlier attempts.
 
         ``within`` describes the start of a span. Raises TooManyRejectsError as soon as the load has more rejects than
-        the route allows, and the errors of the parser, ``check`` and the sink.
+        the route allows, SourceValueError, and the errors of the parser, ``check`` and the sink.
         """
+        check_values(self.plan, self.values)
         # An attempt may have died after it committed a chunk and before it wrote the database's rejects.
         self.rejects.write(f"{self.resume.chunk - 1:06d}-refused", self.resume.refused)
         pending = PendingChunk()
@@ -71,10 +76,10 @@ class RowLoader:
         )
         with gc_deferred(), pending:
             for number, (batch, is_only) in enumerate(single_batch(batches), start=self.resume.chunk):
-                chunk, rejects = builder.chunk(number, batch)
+                chunk, rejects = builder.chunk(number, with_metadata(batch, self.plan, self.values))
                 pending.settle()
                 self.rejects.write(f"{number:06d}", rejects)
-                chunk = replace(chunk, fields=self.resume.fields_with(builder.fields))
+                chunk = replace(chunk, fields=self.resume.fields_with(builder.fields), begun=self.begun)
                 chunk = self._checked(chunk, all_records=self.is_all and is_only and not number)
                 self.check()
                 pending.begin(partial(self._settle, chunk, self.sink.submit(chunk)))

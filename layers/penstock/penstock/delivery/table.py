@@ -21,6 +21,7 @@ from penstock.delivery.reject_writer import RejectWriter
 from penstock.delivery.replaced_tables import replaces_tables
 from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.sampling import Sampler
+from penstock.delivery.source_values import source_values
 from penstock.delivery.storage_fit import begin_fitted
 from penstock.destinations.ports import TableSink
 from penstock.errors import (
@@ -37,12 +38,14 @@ from penstock.model.job import NO_PROGRESS, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions
+from penstock.model.source_values import SourceValues
 from penstock.model.table import TablePlan
 from penstock.model.wording import counted, rejected
 from penstock.tables import (
     Committed,
     Form,
     check_paths,
+    check_values,
     dropped_warning,
     field_warnings,
     is_staged,
@@ -55,7 +58,8 @@ from penstock.tables import (
 class TableDelivery:
     """Delivers the records of a source to the tables of its route's plan.
 
-    ``open_sink`` opens the sink of a job; ``form`` is the form of the sink's rows.
+    ``open_sink`` opens the sink of a job; ``form`` is the form of the sink's rows. ``load_id`` is the id of the only
+    load, if it is not that of its job.
     """
 
     objects: ObjectStore
@@ -64,6 +68,7 @@ class TableDelivery:
     form: Form
     budget: Budget
     workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+    load_id: str = ""
 
     def __call__(self, attempt: Attempt) -> Receipt:
         """Load the chunks that are not in the ledger, then finish.
@@ -149,6 +154,8 @@ class TableDelivery:
             check=progress.check,
             heartbeat=progress.heartbeat,
             workbook=self.workbook,
+            values=self._values(attempt.job, plan),
+            begun=attempt.job.begun if attempt.job.tells_begin else 0.0,
         )
         try:
             with closing(progress.pieces()) as pieces, noting_changes(sink, plan):
@@ -179,9 +186,13 @@ class TableDelivery:
         """Return the route's plan with its format, and its columns, declared or inferred from a sample."""
         plan = attempt.job.need_plan()
         plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
+        check_values(plan, self._values(attempt.job, plan))
         if all(table.columns and not table.grows for table in tables_of(plan)):
             return plan
         return self._sampler(attempt).complete(plan)
+
+    def _values(self, job: Job, plan: TablePlan) -> SourceValues:
+        return source_values(job, plan, self.load_id)
 
     def explaining(self, attempt: Attempt, plan: TablePlan) -> AbstractContextManager[None]:
         """See `Sampler.explaining`."""

@@ -141,7 +141,7 @@ class JobRunner:
         claim = replace(claim, refusal=claim.refusal or (None if claim.location else stale))
         heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
         try:
-            job = replace(job, source=replace(job.source, moved=claim.location))
+            job = replace(job, source=replace(job.source, moved=claim.location), begun=claim.begun)
             # Small jobs are loaded together without a claim: only the receive count shows an earlier attempt. The
             # record of a listed source may have expired.
             with self._releasing(claim):
@@ -220,7 +220,8 @@ class JobRunner:
     ) -> Receipt | None:
         """Deliver the job. Return its receipt, or None if the job was handed over to the state machine."""
         head, current = self._pin(job)
-        pinned = replace(job, source=replace(job.source.pinned(head.size, head.etag), noncurrent=not current))
+        source = replace(job.source.pinned(head.size, head.etag), noncurrent=not current)
+        pinned = replace(job, source=source, modified=head.modified or job.modified)
         if (target := job.object_target) and routes.buckets.lacks_target(target):
             # A large job would be refused by a step that does not know the stack's buckets.
             self.objects.head(target.bucket, target.key)
@@ -284,7 +285,9 @@ class JobRunner:
             ):
                 return member_head(source) if source.member else before, False
             raise SourceChangedError(f"{stored.uri} was overwritten before it was read")
-        return member_head(source.pinned(source.size, head.etag)) if source.member else head, True
+        if source.member:
+            return replace(member_head(source.pinned(source.size, head.etag)), modified=head.modified), True
+        return head, True
 
 
 def status(store: JobStore, job_id: str) -> JobStatus | None:

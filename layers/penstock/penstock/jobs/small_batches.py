@@ -22,9 +22,10 @@ from typing import Any
 
 from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import ObjectReader
+from penstock.delivery.source_values import source_values
 from penstock.destinations import destination_named
 from penstock.destinations.ports import GroupSink
-from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RetryableError
+from penstock.errors import InvalidTableError, NotEnoughTimeError, PermanentError, RetryableError, SourceValueError
 from penstock.jobs.ports import JobStore
 from penstock.jobs.runner import Outcome
 from penstock.jobs.small_sources import Parsed, parse_whole, read_ahead
@@ -35,8 +36,18 @@ from penstock.model.load import Chunk, Resume, Share
 from penstock.model.record import Batch, RecordPosition
 from penstock.model.route import ONCE_VERSION, Route
 from penstock.model.source import Deadline
+from penstock.model.source_values import LAST_MODIFIED
 from penstock.model.table import TablePlan
-from penstock.tables import ChunkBuilder, check_paths, field_warnings, fit_to_storage, gc_deferred, tables_of
+from penstock.tables import (
+    ChunkBuilder,
+    check_paths,
+    check_values,
+    field_warnings,
+    fit_to_storage,
+    gc_deferred,
+    tables_of,
+    with_metadata,
+)
 
 Portion = Sequence[tuple[str, Parsed]]
 """Ids of jobs whose records have the same columns, with their records."""
@@ -56,6 +67,7 @@ class SmallBatchLoader:
     budget: Budget
     margin: float
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
 
     def __call__(self, jobs: Sequence[Job], deadline: Deadline) -> dict[str, Outcome]:
         """Return the outcomes, by job id, of the jobs that could be loaded together. The other jobs must still be run.
@@ -80,7 +92,8 @@ def shared_plan(route: Route) -> TablePlan | None:
     """Return the plan of a route whose sources may share a transaction.
 
     Returns None if columns are inferred from each file, or may be added for it, if rows are staged, if values are
-    rescued (which each job counts for itself), if a source may be a repeat, or if sheets have tables of their own.
+    rescued (which each job counts for itself), if a source may be a repeat, if sheets have tables of their own, or if
+    rows tell what only HEAD knows.
     """
     if route.once != ONCE_VERSION or route.plan is None or not destination_named(route.store).shares_commits:
         return None
@@ -88,7 +101,7 @@ def shared_plan(route: Route) -> TablePlan | None:
         not table.columns or table.staged or table.grows or table.rescue_values for table in tables_of(route.plan)
     )
     by_sheet = route.plan.choice is not None and route.plan.choice.by_sheet
-    return None if alone or by_sheet else route.plan
+    return None if alone or by_sheet or LAST_MODIFIED in route.plan.metadata else route.plan
 
 
 @dataclass(slots=True)
@@ -106,6 +119,8 @@ class _Group:
 
     def __post_init__(self) -> None:
         self.last = self.delivery.clock()
+        begun = self.delivery.now()
+        self.members = {job_id: replace(job, begun=begun) for job_id, job in self.members.items()}
 
     def deliver(self) -> dict[str, Outcome]:
         """Load the jobs. Return the outcomes of the jobs that succeeded or must be retried."""
@@ -177,18 +192,21 @@ class _Group:
                 except PermanentError:
                     continue
                 else:
-                    if parsed and not parsed.batch.rejects and (compared := self._compared(parsed)):
+                    if parsed and not parsed.batch.rejects and (compared := self._compared(job_id, parsed)):
                         yield job_id, compared
 
-    def _compared(self, parsed: Parsed) -> Parsed | None:
+    def _compared(self, job_id: str, parsed: Parsed) -> Parsed | None:
         """Add the warnings of the fields. None if the columns do not fit: the separate run reports the error."""
         try:
             fields = self._maker(parsed.batch.names).compare(parsed.batch)
             check_paths(self.plan, fields)
-        except InvalidTableError:
+            values = source_values(self.members[job_id], self.plan)
+            check_values(self.plan, values)
+        except (InvalidTableError, SourceValueError):
             return None
         warnings = parsed.receipt.warnings + field_warnings(self.plan, fields)
-        return replace(parsed, receipt=replace(parsed.receipt, warnings=warnings))
+        batch = with_metadata(parsed.batch, self.plan, values)
+        return replace(parsed, batch=batch, receipt=replace(parsed.receipt, warnings=warnings))
 
     def _maker(self, names: tuple[str, ...]) -> ChunkBuilder:
         if names not in self.makers:
@@ -267,7 +285,14 @@ def _joined(portion: Portion) -> Batch:
     """Join all records into one batch, in order. The row of a record is its position in the batch."""
     rows = [row for _, parsed in portion for row in parsed.batch.rows]
     names = portion[0][1].batch.names if portion else ()
-    return Batch(1, 0, 0, len(rows), names, rows, position=lambda position: RecordPosition(position, 0, ""))
+    joined = Batch(1, 0, 0, len(rows), names, rows, position=lambda position: RecordPosition(position, 0, ""))
+    if not any(parsed.batch.metadata for _, parsed in portion):
+        return joined
+
+    def metadata(name: str) -> Sequence[str | None]:
+        return [text for _, parsed in portion if (own := parsed.batch.metadata) for text in own(name)]
+
+    return replace(joined, metadata=metadata)
 
 
 def _owner_of(portion: Portion) -> Callable[[int], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from penstock.errors import JobInProgressError, LeaseLostError, PermanentError, SupersededError, YieldedError, noting
@@ -64,7 +64,7 @@ class Children:
             if claim.refusal:
                 raise claim.refusal
             begin()
-            self.handover(job, head, claim)
+            self.handover(replace(job, begun=claim.begun or job.begun), head, claim)
         except (PermanentError, LeaseLostError) as error:
             with noting(error, "the job of the member could not be ended"):
                 state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED

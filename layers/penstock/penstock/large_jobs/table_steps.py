@@ -13,6 +13,7 @@ from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import RejectLog
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.delivery.row_loader import RowLoader
+from penstock.delivery.source_values import source_values
 from penstock.delivery.storage_fit import begin_fitted
 from penstock.delivery.table import TableDelivery, join
 from penstock.destinations.ports import TableSink, TableSwap
@@ -137,6 +138,7 @@ class TableSteps:
                 check=check,
                 heartbeat=lambda reached: heartbeat(_share(span, reached)),
                 is_all=spans.count == 1 and spans.before is None,
+                values=source_values(spec.job, spans.table_plan),
             )
             with noting_changes(sink, spans.table_plan):
                 return loader.load(pieces, replace(spans.within, offset=span.start, row=span.first_row))

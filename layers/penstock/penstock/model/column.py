@@ -70,7 +70,7 @@ class Column:
 
     ``spellings`` names the only forms of text that an inferred column accepts (see `tables.spellings`); a declared
     column has none. ``storage`` is how an existing table stores the column, once it was read. Neither is part of a
-    route.
+    route. ``metadata`` names a value of the source that the column holds, instead of a field (`source_values`).
     """
 
     name: str
@@ -82,6 +82,7 @@ class Column:
     spellings: tuple[str, ...] = ()
     storage: Storage | None = None
     keys: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    metadata: str = field(default="", metadata=OMIT_DEFAULT)
 
 
 # The maximum number of field names in a receipt, and of characters of each.

@@ -13,6 +13,7 @@ from penstock.model.object import Location, Source, Target
 from penstock.model.replacement import Replacement
 from penstock.model.route import ORDER_TABLE, Route, TableTarget
 from penstock.model.serialization import OMIT_DEFAULT
+from penstock.model.source_values import LOADED_AT
 from penstock.model.table import TablePlan
 
 # Some messages list the content of a file, and a header may have 1 MiB. An item of the jobs table has at most 400 KB.
@@ -21,11 +22,14 @@ LONGEST_MESSAGE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One source through one route."""
+    """One source through one route. ``begun`` is when the job was first claimed (Unix seconds; of a member, its
+    archive), and ``modified`` when S3 says that its object was (ISO 8601); 0 and empty if that is not known yet."""
 
     source: Source
     route: Route
     target: Target | TableTarget
+    begun: float = field(default=0.0, metadata=OMIT_DEFAULT, compare=False)
+    modified: str = field(default="", metadata=OMIT_DEFAULT, compare=False)
 
     @property
     def id(self) -> str:
@@ -51,6 +55,11 @@ class Job:
             return ""
         when = datetime.fromisoformat(self.source.event_time).astimezone(UTC)
         return f"{when.isoformat(timespec='microseconds')} {self.source.key}"
+
+    @property
+    def tells_begin(self) -> bool:
+        """Whether rows hold the time of the first claim, which must be the same in every attempt."""
+        return self.route.plan is not None and LOADED_AT in self.route.plan.metadata
 
     @property
     def replacement(self) -> Replacement | None:
@@ -158,7 +167,8 @@ class Claim:
 
     ``attempt`` fences out all other attempts. ``number`` counts attempts from 1; above 1, an earlier one has died or
     failed. ``redrives`` counts restarts by a user after a failure. ``refusal``: why the job must stop, unless an
-    earlier attempt has completed it. ``location`` is where the object of the source is, if it was moved.
+    earlier attempt has completed it. ``location`` is where the object of the source is, if it was moved. ``begun`` is
+    when the job was first claimed, in Unix seconds.
     """
 
     job_id: str
@@ -167,6 +177,7 @@ class Claim:
     redrives: int = 0
     refusal: PenstockError | None = None
     location: Location | None = None
+    begun: float = 0.0
 
     @property
     def is_first(self) -> bool:

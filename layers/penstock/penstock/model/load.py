@@ -41,7 +41,7 @@ class Chunk:
     ``number`` counts the chunks of a span from 0; the next one begins at ``end`` and ``next_row``. ``rejects`` of its
     ``records`` were rejected before they reached the database. ``spare`` is how many more rejects the job allows; if
     the database refuses more, nothing of the chunk is committed. None: any number. ``fields`` covers all records of
-    the span up to the chunk's end. ``first_reject`` is the first of the ``rejects``.
+    the span up to the chunk's end. ``first_reject`` is the first of the ``rejects``. ``begun``: as in `Resume`.
     """
 
     number: int
@@ -53,6 +53,7 @@ class Chunk:
     spare: int | None = None
     fields: FieldCounts = field(default_factory=FieldCounts)
     first_reject: Reject | None = None
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Resume:
 
     ``rows``, ``rejects`` and ``dropped`` count what is committed. ``refused`` are the database's rejects of the last
     committed chunk: its loader may have died before it logged them. ``fields`` covers all records before this
-    position.
+    position. ``begun`` is when the load was begun (Unix seconds), if its rows tell it; 0 otherwise.
     """
 
     chunk: int = 0
@@ -86,6 +87,7 @@ class Resume:
     refused: tuple[Reject, ...] = ()
     dropped: int = 0
     fields: FieldCounts = field(default_factory=FieldCounts)
+    begun: float = 0.0
 
     def fields_with(self, others: FieldCounts) -> FieldCounts:
         """Combine the fields of the records before this position with those of ``others`` after it."""

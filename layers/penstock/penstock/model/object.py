@@ -57,6 +57,12 @@ class Source:
         return f"s3://{self.bucket}/{self.key}"
 
     @property
+    def values(self) -> dict[str, str]:
+        """What S3 knows of the object, for columns; empty texts where it knows nothing."""
+        known = {"bucket": self.bucket, "version_id": self.version_id, "etag": self.etag}
+        return {**known, "size": str(self.size)}
+
+    @property
     def stored(self) -> Source:
         """The object that is read: for a moved one, its place; for anything else, this source."""
         place = self.moved
@@ -185,7 +191,8 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """The response of HEAD. ``crc32`` and ``crc64nvme`` (16 hex digits) are full-object checksums, if S3 has them."""
+    """The response of HEAD. ``modified`` is in ISO 8601. ``crc32`` and ``crc64nvme`` (16 hex digits) are full-object
+    checksums, if S3 has them."""
 
     size: int
     etag: str
@@ -195,3 +202,4 @@ class ObjectHead:
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc32: int | None = None
     crc64nvme: str = field(default="", metadata=OMIT_DEFAULT)
+    modified: str = field(default="", metadata=OMIT_DEFAULT)

@@ -78,6 +78,7 @@ class Batch:
     ``rejects`` are invalid records (ragged, bad JSON, too long): not in ``rows``, but counted in ``count`` and in row
     numbers. ``position(i)`` is the position of ``rows[i]``. ``raw_csv`` is the complete batch as CSV, if it passed the
     validator. ``sheet`` is the name of the sheet that holds the records; empty for a format without sheets.
+    ``metadata(name)`` is a value of the source for each row, if columns hold any.
     """
 
     first_row: int
@@ -90,3 +91,4 @@ class Batch:
     rejects: tuple[Reject, ...] = ()
     raw_csv: RawCsv | None = None
     sheet: str = ""
+    metadata: Callable[[str], Sequence[str | None]] | None = None

@@ -92,12 +92,18 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class TablePlan:
     """How a route loads records: into one table, or by choice into several. ``max_rejects`` below 1 is a share of
-    the records, otherwise a count."""
+    the records, otherwise a count. ``key_pattern`` is a regular expression whose groups columns take from the key."""
 
     parse: ParseOptions
     table: Table | None = None
     choice: Choice | None = None
     max_rejects: float = 0
+    key_pattern: str = field(default="", metadata=OMIT_DEFAULT)
+
+    @property
+    def metadata(self) -> frozenset[str]:
+        """The values of the source that columns hold."""
+        return frozenset(column.metadata for table in self.tables for column in table.columns if column.metadata)
 
     @property
     def tables(self) -> tuple[Table, ...]:

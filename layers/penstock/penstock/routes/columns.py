@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from penstock.model.column import Column, ColumnType
 from penstock.routes.fields import Fields
+from penstock.routes.metadata import check_metadata, read_from
 
 # The types whose texts a strptime pattern describes.
 FORMATTED_TYPES = (ColumnType.DATE, ColumnType.TIMESTAMP)
@@ -17,18 +19,24 @@ _EXAMPLE = datetime(2024, 11, 28, 21, 22, 23, 456789, tzinfo=UTC)
 _YEARS = ("%Y", "%y", "%G", "%c", "%x")
 
 
-def read_column(fields: Fields, nulls: tuple[str, ...]) -> Column:
-    """Read a column. ``nulls``: those of its table. Raises InvalidRouteError, which names the field."""
+def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] = ()) -> Column:
+    """Read a column. ``nulls``: those of its table; ``groups``: those of the route's ``key_pattern``.
+
+    Raises InvalidRouteError, which names the field.
+    """
+    source, metadata = read_from(fields, groups)
     column = Column(
         name=fields.text("name"),
         type=ColumnType(fields.choice("type", list(ColumnType), ColumnType.TEXT)),
-        source=fields.text("from", ""),
+        source=source,
         nullable=fields.flag("nullable", True),  # noqa: FBT003  (the default)
-        nulls=fields.texts("nulls", nulls, empty=True),
+        nulls=fields.texts("nulls", () if metadata else nulls, empty=True),
         formats=fields.texts("format", ()),
+        metadata=metadata,
     )
     fields.refuse_unknown()
     _check_formats(fields, column)
+    check_metadata(fields, column)
     return column
 
 

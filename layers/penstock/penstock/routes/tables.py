@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from dataclasses import replace
+
 from penstock.destinations import Destination
 from penstock.model.parse_options import ParseOptions
 from penstock.model.rescue_column import RESCUE_TYPES, with_rescue
+from penstock.model.source_values import KEY_GROUP, SIGN
 from penstock.model.table import Choice, Evolve, Mode, Table, TablePlan
 from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
+from penstock.routes.key_patterns import read_key_pattern
 from penstock.routes.parse_options import read_parse_options
 from penstock.routes.sheets import with_tables_of_sheets
 from penstock.routes.xml_paths import with_xml_paths
@@ -25,22 +31,31 @@ def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
 
 def _plan(route: Fields, parse: ParseOptions, destination: Destination, name: str) -> TablePlan:
     max_rejects = route.allowance("max_rejects")
+    key_pattern = read_key_pattern(route)
+    groups = tuple(re.compile(key_pattern).groupindex)
+    plan = TablePlan(parse, max_rejects=max_rejects, key_pattern=key_pattern)
     if route.has("choice"):
         if name or route.has("table"):
             use = f"write destination = {destination.name!r}, without a table"
             raise route.complain("choice", f"already names the tables: {use}")
-        choice = _choice(route.table("choice", "a choice"), destination)
-        return with_tables_of_sheets(route, TablePlan(parse, choice=choice, max_rejects=max_rejects))
+        plan = replace(plan, choice=_choice(route.table("choice", "a choice"), destination, groups))
+        return with_tables_of_sheets(route, _used(route, plan))
     if not name:
         raise route.complain("destination", f"names no table: write {destination.example}, or add a [route.choice]")
-    table = _table(route.table("table", "a table"), name, destination)
-    return with_tables_of_sheets(route, TablePlan(parse, table=table, max_rejects=max_rejects))
+    plan = replace(plan, table=_table(route.table("table", "a table"), name, destination, groups))
+    return with_tables_of_sheets(route, _used(route, plan))
 
 
-def _choice(fields: Fields, destination: Destination) -> Choice:
+def _used(route: Fields, plan: TablePlan) -> TablePlan:
+    if plan.key_pattern and not any(name.startswith(KEY_GROUP) for name in plan.metadata):
+        raise route.complain("key_pattern", f'no column takes a group of it: from = "{SIGN}{KEY_GROUP}NAME"')
+    return plan
+
+
+def _choice(fields: Fields, destination: Destination, groups: Collection[str]) -> Choice:
     tables = {}
     for value, inner in fields.named_tables("tables", "a table").items():
-        tables[value] = _table(inner, inner.text("name"), destination)
+        tables[value] = _table(inner, inner.text("name"), destination, groups)
     if not tables:
         raise fields.complain("tables", "names no table")
     choice = Choice(
@@ -53,11 +68,11 @@ def _choice(fields: Fields, destination: Destination) -> Choice:
     return choice
 
 
-def _table(fields: Fields, name: str, destination: Destination) -> Table:
+def _table(fields: Fields, name: str, destination: Destination, groups: Collection[str]) -> Table:
     nulls = fields.texts("nulls", ("",), empty=True)
     table = Table(
         name=name,
-        columns=tuple(read_column(inner, nulls) for inner in fields.tables("columns", "a column")),
+        columns=tuple(read_column(inner, nulls, groups) for inner in fields.tables("columns", "a column")),
         mode=Mode(fields.choice("mode", list(Mode), destination.modes[0])),
         key=fields.texts("key", ()),
         create=fields.flag("create", False),  # noqa: FBT003  (the default)
@@ -98,5 +113,5 @@ def _check_rescue(fields: Fields, table: Table) -> None:
     if table.rescue in table.key:
         raise fields.complain("rescue", f"{table.rescue!r} is a column of the key")
     column = next((column for column in table.columns if column.name == table.rescue), None)
-    if column and (column.type not in RESCUE_TYPES or column.source or not column.nullable):
+    if column and (column.type not in RESCUE_TYPES or column.source or column.metadata or not column.nullable):
         raise fields.complain("rescue", f"column {table.rescue!r} must be json or text, may be null, and has no `from`")

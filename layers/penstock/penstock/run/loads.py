@@ -39,6 +39,11 @@ class ExternalSource(Source):
         return f"{self.shown}/{self.member.path}" if self.member else self.shown
 
     @property
+    def values(self) -> dict[str, str]:
+        # What stands for bucket and ETag here only identifies the source.
+        return {"bucket": "", "version_id": "", "etag": "", "size": "" if self.size == UNKNOWN else str(self.size)}
+
+    @property
     def identity(self) -> tuple[str, ...]:
         numbers = map(str, self.member.numbers) if self.member else ()
         return "", self.location, self.etag, *numbers

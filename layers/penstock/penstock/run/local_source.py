@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Generator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
@@ -46,6 +47,11 @@ class FileSource:
         """Changes with every write to the file, even if its size and mtime are restored."""
         size, mtime_ns, _, inode = self._state
         return f"{size}-{mtime_ns}-{self._ctime_ns}-{inode}"
+
+    @property
+    def modified(self) -> str:
+        """When the file was last modified, in ISO 8601."""
+        return datetime.fromtimestamp(self._state[1] // 10**9, UTC).isoformat().replace("+00:00", "Z")
 
     def chunks(self) -> Generator[bytes, None, None]:
         with file_errors(self._shown), Path(self.path).open("rb", buffering=0) as file:

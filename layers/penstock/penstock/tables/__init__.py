@@ -20,6 +20,7 @@ from penstock.tables.field_watch import check_paths, field_warnings
 from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.gc_deferral import gc_deferred
 from penstock.tables.infer import complete, infer, new_columns, samples_of
+from penstock.tables.metadata import check_values, with_metadata
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.single_batch import single_batch
 from penstock.tables.storage_fit import Storages, fit_to_storage
@@ -38,6 +39,7 @@ __all__ = [
     "Storages",
     "TableRouter",
     "check_paths",
+    "check_values",
     "complete",
     "dropped_warning",
     "field_warnings",
@@ -54,6 +56,7 @@ __all__ = [
     "table_names",
     "tables_of",
     "wider_columns",
+    "with_metadata",
     "with_tables",
     "without_impossible_names",
     "writes_by_key",

@@ -21,7 +21,7 @@ def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
             for table in tables
             if not table.inferred
             for column in table.columns
-            if column.name != table.rescue
+            if column.name != table.rescue and not column.metadata
         )
     )
 
@@ -37,8 +37,9 @@ class FieldWatch:
         self.table = table
         spare = {column.name for column in table.spare}
         self.takes_any = ANY in spare
-        self.taken = {path_of(column)[0] for column in table.columns} | spare | {*also_used}
-        self.headers = {column.source or column.name for column in table.columns} | {*also_used}
+        columns = [column for column in table.columns if not column.metadata]
+        self.taken = {path_of(column)[0] for column in columns} | spare | {*also_used}
+        self.headers = {column.source or column.name for column in columns} | {*also_used}
         if table.rescue:
             # No field of a record is read into the rescue column.
             self.taken = self.taken - {table.rescue}

@@ -31,7 +31,9 @@ class LateColumns:
         self.table = table
         self.spare = {column.name: column for column in table.spare}
         self.own = {path_of(column)[0] for column in table.columns}
-        self.key = [getter(path_of(column)) for column in table.columns if column.name in table.key]
+        self.key = [
+            getter(path_of(column)) for column in table.columns if column.name in table.key and not column.metadata
+        ]
 
     def split(self, batch: Batch) -> list[tuple[Table, Batch]]:
         """The parts of a batch, each with its table and columns. Records of one key are in one part, unless the

@@ -125,7 +125,7 @@ def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
 
 def _is_converted(column: Column) -> bool:
     held = column.storage
-    if column.type is ColumnType.JSON or is_formatted(column):
+    if column.type is ColumnType.JSON or is_formatted(column) or column.metadata:
         return True
     return held is not None and is_checked(held) and (held.type is None or held.in_bytes)
 

@@ -17,7 +17,8 @@ Kept = Mapping[int, Mapping[str, object]]
 def is_rescued(table: Table, column: Column) -> bool:
     """Whether a value of the wrong type is kept in the rescue column, and the column is null. A column that may not be
     null rejects the record."""
-    return table.rescue_values and column.nullable and column.name not in table.key and not _is_protected(column)
+    may_be_null = column.nullable and column.name not in table.key
+    return table.rescue_values and may_be_null and not column.metadata and not _is_protected(column)
 
 
 def _is_protected(column: Column) -> bool:  # noqa: ARG001  # no column is protected yet
@@ -33,7 +34,7 @@ class Rescue:
     """
 
     def __init__(self, table: Table, names: Sequence[str], also_used: Collection[str] = ()) -> None:
-        columns = [column for column in table.columns if column.name != table.rescue]
+        columns = [column for column in table.columns if column.name != table.rescue and not column.metadata]
         self.position = next(n for n, column in enumerate(table.columns) if column.name == table.rescue)
         self.taken = {path_of(column)[0] for column in columns} | {*also_used}
         taken = {column.source or column.name for column in columns} | {*also_used}

@@ -75,8 +75,10 @@ class RowConverter:
         if not table.columns:
             raise InvalidTableError(f"table {table.name}: its columns are not known yet")
         self.columns = [column for column in table.columns if not table.rescue or column.name != table.rescue]
-        self.positions = [_position(table, column, names) for column in self.columns] if names else []
-        self.getters = [getter(path_of(column)) for column in self.columns]
+        self.fields = [column for column in self.columns if not column.metadata]
+        self.has_header = bool(names)
+        self.positions = [_position(table, column, names) for column in self.fields] if names else []
+        self.getters = [getter(path_of(column)) for column in self.fields]
         self.readers = [_Reader(column, table, self.form, json=not names) for column in self.columns]
         self.rescue = Rescue(table, names, also_used) if len(self.columns) < len(table.columns) else None
         if self.rescue:
@@ -84,8 +86,8 @@ class RowConverter:
             if type(self.rescue_reader.kind) is JsonKind and self.form.values is None:
                 self.rescue_reader.kind = WrittenJsonKind()
         self.raw_values = [
-            raw_value(column, self.positions[number] if names else None) if is_rescued(table, column) else None
-            for number, column in enumerate(self.columns)
+            raw_value(column, _position(table, column, names) if names else None) if is_rescued(table, column) else None
+            for column in self.columns
         ]
 
     def convert(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
@@ -97,13 +99,14 @@ class RowConverter:
             ), ()
         faults = RejectReasons()
         rescued: dict[int, dict[str, object]] = {}
-        found = self._columns(batch.rows, faults)
+        found = self._found(batch, faults)
         columns, full = [], []
         for position, (reader, (texts, wrong)) in enumerate(zip(self.readers, found, strict=True)):
             unfit = faults if self.raw_values[position] is None else RejectReasons()
             for number, reason in wrong.items():
                 unfit.add(number, reader.name, reason)
-            column, is_full = reader.read(texts, unfit)
+            alike = self.columns[position].metadata and len(texts) > 1 and texts.count(texts[0]) == len(texts)
+            column, is_full = reader.read_alike(texts, unfit) if alike else reader.read(texts, unfit)
             columns.append(column)
             if is_full:
                 full.append(position)
@@ -143,8 +146,19 @@ class RowConverter:
             faults.add(position, self.table.rescue, reason)
         return self.rescue_reader.read(texts, faults)
 
+    def _found(self, batch: Batch, faults: RejectReasons) -> Iterator[Texts]:
+        """The texts of each column: those of a field, or a value of the source."""
+        fields = self._columns(batch.rows, faults)
+        for column in self.columns:
+            if not column.metadata:
+                yield next(fields)
+            else:
+                yield batch.metadata(column.metadata) if batch.metadata else [None] * len(batch.rows), NONE_WRONG
+        # Records without any column of a field are still examined.
+        next(fields, None)
+
     def _columns(self, rows: Sequence[object], faults: RejectReasons) -> Iterator[Texts]:
-        if not self.positions:
+        if not self.has_header:
             yield from self._fields(rows, faults)
         elif isinstance(rows, ColumnarRows):
             yield from ((rows.columns[position], NONE_WRONG) for position in self.positions)
@@ -163,7 +177,7 @@ class RowConverter:
             records = [row if isinstance(row, Mapping) else {} for row in rows]
         for position, reason in name_problems(records).items():
             faults.add(position, "", reason)
-        for column, get in zip(self.columns, self.getters, strict=True):
+        for column, get in zip(self.fields, self.getters, strict=True):
             yield as_texts(list(map(get, records)), column)
 
 
@@ -174,7 +188,7 @@ class _Reader:
         self.name = column.name
         self.required = column.name in table.key or not column.nullable
         self.nulls = frozenset(column.nulls)
-        if json and column.type is ColumnType.TEXT:
+        if json and column.type is ColumnType.TEXT and not column.metadata:
             self.nulls -= {""}
         self.kind: ColumnKind = kind_of(column)
         self.as_written = stays_raw(column)
@@ -198,6 +212,12 @@ class _Reader:
             return texts, full
         values = iter(self.form.values(self.kind, cells.texts))
         return list(values) if full else [None if text is None else next(values) for text in texts], full
+
+    def read_alike(self, texts: Sequence[str | None], faults: RejectReasons) -> tuple[Sequence[object], bool]:
+        """As `read`, for a text that is repeated."""
+        only = RejectReasons()
+        column, is_full = self.read(texts[:1], only)
+        return self.read(texts, faults) if only.reasons else (list(column) * len(texts), is_full)
 
     def _accepted(self, texts: Sequence[str | None]) -> Cells | None:
         """The values that are not null, if all are in the common form."""

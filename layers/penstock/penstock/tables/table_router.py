@@ -101,4 +101,18 @@ def part_of(batch: Batch, found: Sequence[tuple[int, object]]) -> Batch:
     def position(row: int) -> RecordPosition:
         return batch.position(found[row][0])
 
-    return replace(batch, rows=[row for _, row in found], count=len(found), position=position, rejects=(), first_row=0)
+    metadata = batch.metadata
+
+    def picked(name: str) -> Sequence[str | None]:
+        column = metadata(name) if metadata else ()
+        return [column[row] for row, _ in found]
+
+    return replace(
+        batch,
+        rows=[row for _, row in found],
+        count=len(found),
+        position=position,
+        rejects=(),
+        first_row=0,
+        metadata=picked if metadata else None,
+    )

@@ -36,6 +36,7 @@ class MemoryJobStore:
     unit_times: dict[tuple[str, Stage], float] = field(default_factory=dict)
     contents: dict[str, Job] = field(default_factory=dict)
     once: dict[str, str] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
     _orders: dict[str, tuple[str, str]] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
@@ -81,7 +82,8 @@ class MemoryJobStore:
         self.dues[job.id] = status.lease_until
         archive = self.jobs.get(status.archive_job) if job.source.member else status
         moved = job.source.moved or (archive.location if archive else None)
-        claim = Claim(job.id, status.holder, status.attempts, status.redrives, refusal, moved)
+        begun = self.begun.setdefault(job.id, now)
+        claim = Claim(job.id, status.holder, status.attempts, status.redrives, refusal, moved, begun)
         if refusal and claim.is_first:
             self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
             raise refusal
@@ -318,6 +320,8 @@ class MemoryJobStore:
 
     def _is_unclaimed(self, job: Job) -> bool:
         source, status = job.source, self.jobs.get(job.id)
+        if status and job.tells_begin:
+            return False
         if source.listed and ((status and status.state.final) or (is_unversioned(source) and self.known_order(job))):
             return False
         if is_unversioned(source) and job.route.adds_rows:

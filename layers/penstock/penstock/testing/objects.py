@@ -118,6 +118,7 @@ class MemoryObjectStore:
                 metadata={name.lower(): value for name, value in content.metadata.items()},
                 crc32=zlib.crc32(data),
                 crc64nvme=crc64nvme,
+                modified=f"2026-11-20T08:{number // 60 % 60:02}:{number % 60:02}Z",
             )
             self._append(bucket, key, StoredObject(data, head, zlib.crc32(data), parts, number))
         return Source(bucket, key, len(data), head.etag, head.version_id, sequencer=f"{number:016X}")

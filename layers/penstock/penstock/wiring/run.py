@@ -181,6 +181,7 @@ class Runner:
             receipt = Receipt(size, resume.offset, 0, resume.chunk, "", rows=resume.rows, rejects=resume.rejects)
             receipt = replace(receipt, dropped=resume.dropped)
             return RunResult(job.source.uri, target, receipt, 0.0, already=True, before=resume.rows)
+        job = replace(job, begun=resumption.resume.begun or time.time(), modified=resolved.head.modified)
         log = RejectsFile(options.rejects or _default_rejects_file(resolved.source), resumption.resume)
         last = Progress()
 
@@ -217,6 +218,7 @@ class Runner:
             kind.row_form,
             self.budget,
             workbook,
+            load_id=resumption.load_id,
         )
 
     def tables(self, store: str) -> TableStore:

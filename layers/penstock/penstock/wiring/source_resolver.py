@@ -67,6 +67,7 @@ class SourceResolver:
 
 def _external(text: str, routed_as: tuple[str, str], pipe: PipeSource | None) -> ResolvedSource:
     content: ByteSource
+    modified = ""
     if pipe:
         content, location, name, version = pipe, STANDARD_INPUT, "standard input", ""
     elif _is_uri(text):
@@ -75,10 +76,11 @@ def _external(text: str, routed_as: tuple[str, str], pipe: PipeSource | None) ->
     else:
         local = FileSource(Path(_path(text)))
         content, location, name, version = local, local.path, text, local.version
+        modified = local.modified
     # Without a version, two sources cannot be distinguished: each run counts as a new source.
     etag = version or secrets.token_hex(16)
     source = ExternalSource(*routed_as, content.size, etag, location=location, shown=name)
-    return ResolvedSource(source, ObjectHead(content.size, etag), content)
+    return ResolvedSource(source, ObjectHead(content.size, etag, modified=modified), content)
 
 
 def bucket_and_key(text: str, bucket: str) -> tuple[str, str]:

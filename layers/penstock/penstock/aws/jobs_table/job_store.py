@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.aws.backoff import Backoff
@@ -117,7 +117,7 @@ class DynamoJobStore:
         taken = self._table.update(
             job_key(job.id),
             fields,
-            once={"started_at": now},
+            once={"started_at": now, "first_claim": now},
             add={"attempts": 1},
             remove=() if plan else DECISIVE,
             condition=condition,
@@ -131,6 +131,7 @@ class DynamoJobStore:
             self._table.update(after_key(job.id), after_until(job.id, now + FIRST_CHECK_SECONDS))
         location = self._location(job, taken)
         claim = Claim(job.id, attempt, int(taken["attempts"]), int(taken.get("redrives", 0)), refusal, location)
+        claim = replace(claim, begun=float(taken["first_claim"]))
         if refusal and claim.is_first:
             self.close(claim, JobState.SUPERSEDED, failure=Failure.of(refusal))
             raise refusal
@@ -147,7 +148,8 @@ class DynamoJobStore:
         return str(self._order.known(job).get("order", ""))
 
     def unclaimed(self, jobs: Sequence[Job]) -> Collection[str]:
-        listed = [job for job in jobs if job.source.listed]
+        # A job whose rows tell the time of its first claim may have been claimed before.
+        listed = [job for job in jobs if job.source.listed or job.tells_begin]
         known = set[str]()
         if listed:
             with ThreadPoolExecutor(READS, thread_name_prefix="jobs-claim") as threads:
@@ -161,9 +163,12 @@ class DynamoJobStore:
         return self._once.other(job, what)
 
     def _may_be_done(self, job: Job) -> bool:
-        """Whether a listed source may have been delivered: its own claim finds out."""
-        if (item := self._table.item(job_key(job.id))) and JobState(item["state"]).final:
+        """Whether a source may have been delivered, or claimed: its own claim finds out."""
+        item = self._table.item(job_key(job.id))
+        if item and (JobState(item["state"]).final or job.tells_begin):
             return True
+        if not job.source.listed:
+            return False
         return is_unversioned(job.source) and bool(self._order.known(job))
 
     def heartbeat(self, claim: Claim, progress: Progress, *, lease: float, memory: int = 0) -> None:

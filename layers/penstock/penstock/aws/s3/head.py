@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from datetime import UTC
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ def read_head(
         content_encoding=head.get("ContentEncoding", ""),
         metadata={name.lower(): value for name, value in head["Metadata"].items()},
         crc32=_crc32_of_all(head),
+        modified=head["LastModified"].astimezone(UTC).isoformat().replace("+00:00", "Z"),
         crc64nvme=b64decode(head.get("ChecksumCRC64NVME", "")).hex(),
     )
 

@@ -28,6 +28,7 @@ from penstock.destinations.postgres.ledger_table import (
 )
 from penstock.destinations.postgres.refused_rows import (
     DROPPED,
+    read_begun,
     read_dropped,
     read_fields,
     read_refused,
@@ -134,7 +135,9 @@ class Ledger:
         if not found:
             return Resume()
         chunk, offset, row, rows, rejects, dropped, refused = found
-        return Resume(chunk, offset, row, rows, rejects, read_refused(refused), dropped, read_fields(refused))
+        return Resume(
+            chunk, offset, row, rows, rejects, read_refused(refused), dropped, read_fields(refused), read_begun(refused)
+        )
 
     def reached(self) -> dict[int, Resume]:
         """Return where each span of the job resumes, without the database's rejects of its last chunk."""

@@ -1,5 +1,6 @@
 """The ledger's column ``refused``: the database's rejects of a chunk, the number of dropped rows, the counts of the
-fields of all records so far, the first reject that did not reach the database, and the rows by table.
+fields of all records so far, when the load was begun (if its rows tell it), the first reject that did not reach the
+database, and the rows by table.
 
 Rejects and fields are JSON in a JSON string of ASCII: a database that is not UTF-8 refuses characters that its encoding
 lacks, also escaped ones, and every database refuses a NUL.
@@ -38,6 +39,8 @@ def refused_text(chunk: Chunk, loaded: Loaded) -> str | None:
         value["fields"] = text_of(chunk.fields)
     if chunk.first_reject:
         value["first"] = json.dumps({**chunk.first_reject.flat, "raw": ""})
+    if chunk.begun:
+        value["begun"] = chunk.begun
     if loaded.tables:
         value["tables"] = dict(loaded.tables)
     return json.dumps(value) if value else None
@@ -59,6 +62,11 @@ def read_refused(refused: Refused) -> tuple[Reject, ...]:
 def read_dropped(refused: Refused) -> int:
     """Return the number of dropped rows."""
     return int(str(refused.get("dropped", 0))) if isinstance(refused, Mapping) else 0
+
+
+def read_begun(refused: Refused) -> float:
+    """Return when the load was begun, in Unix seconds; 0 if that is not recorded."""
+    return float(str(refused.get("begun", 0))) if isinstance(refused, Mapping) else 0.0
 
 
 def read_fields(refused: Refused) -> FieldCounts:

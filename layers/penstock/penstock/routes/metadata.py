@@ -1,0 +1,58 @@
+"""Read ``from`` of a column: a field of the record, or a value of the source (``$key``)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from penstock.model.column import Column, ColumnType
+from penstock.model.source_values import KEY_GROUP, LAST_MODIFIED, LOADED_AT, OF_RECORD, OF_SOURCE, SIGN
+from penstock.routes.fields import Fields
+from penstock.tables.field_names import did_you_mean
+
+_NUMBERS = (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT, ColumnType.TEXT)
+_TIMES = (ColumnType.TIMESTAMP, ColumnType.TEXT)
+# The types that hold any value of the source; text holds all of them.
+_TYPES = {
+    "size": _NUMBERS,
+    "row": _NUMBERS,
+    "offset": _NUMBERS,
+    LAST_MODIFIED: _TIMES,
+    LOADED_AT: _TIMES,
+}
+
+
+def read_from(fields: Fields, groups: Collection[str]) -> tuple[str, str]:
+    """Return the field of the record, and the value of the source; one of them is empty, or both.
+
+    ``groups`` are those of the route's ``key_pattern``. A doubled sign begins the name of a field. So does a single one
+    before any other name, as it always did.
+    """
+    source = fields.text("from", "")
+    if source.startswith(SIGN * 2):
+        return source.removeprefix(SIGN), ""
+    name = source.removeprefix(SIGN)
+    if not source.startswith(SIGN):
+        return source, ""
+    if name in (*OF_SOURCE, *OF_RECORD):
+        return "", name
+    group = name.removeprefix(KEY_GROUP)
+    if group == name:
+        return source, ""
+    if group not in groups:
+        escape = f"; a field of this name is written {SIGN + source!r}"
+        meant = did_you_mean(group, groups)
+        known = f"{meant} It has" if meant else "; it has"
+        lacking = f"key_pattern has no group {group!r}{known} {', '.join(groups)}"
+        lacking = lacking if groups else "needs the route's key_pattern"
+        raise fields.complain("from", f"{source!r}: {lacking}{escape}")
+    return "", name
+
+
+def check_metadata(fields: Fields, column: Column) -> None:
+    """Refuse a type or a format that no such value has."""
+    name = column.metadata
+    if types := _TYPES.get(name):
+        if column.type not in types:
+            raise fields.complain("type", f"{SIGN}{name} is {', '.join(types[:-1])} or {types[-1]}, not {column.type}")
+        if column.formats:
+            raise fields.complain("format", f"is not for {SIGN}{name}, which is ISO 8601")
