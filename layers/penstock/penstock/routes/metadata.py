@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from difflib import get_close_matches
 
 from penstock.model.column import Column, ColumnType
 from penstock.model.source_values import KEY_GROUP, LAST_MODIFIED, LOADED_AT, OF_RECORD, OF_SOURCE, SIGN
 from penstock.routes.fields import Fields
-from penstock.tables.field_names import did_you_mean
 
 _NUMBERS = (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT, ColumnType.TEXT)
 _TIMES = (ColumnType.TIMESTAMP, ColumnType.TEXT)
@@ -40,8 +40,8 @@ def read_from(fields: Fields, groups: Collection[str]) -> tuple[str, str]:
         return source, ""
     if group not in groups:
         escape = f"; a field of this name is written {SIGN + source!r}"
-        meant = did_you_mean(group, groups)
-        known = f"{meant} It has" if meant else "; it has"
+        meant = get_close_matches(group, groups, 1)
+        known = f"; did you mean {meant[0]!r}? It has" if meant else "; it has"
         lacking = f"key_pattern has no group {group!r}{known} {', '.join(groups)}"
         lacking = lacking if groups else "needs the route's key_pattern"
         raise fields.complain("from", f"{source!r}: {lacking}{escape}")

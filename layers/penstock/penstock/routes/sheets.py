@@ -88,5 +88,5 @@ def with_tables_of_sheets(route: Fields, plan: TablePlan) -> TablePlan:
 
 def _declared(table: Table) -> tuple[str, ...]:
     """The fields that the declared columns of a table take from each record."""
-    names = [column.source or column.name for column in table.columns if column.name != table.rescue]
-    return tuple(name for name in names if not name.startswith("$"))
+    columns = [column for column in table.columns if column.name != table.rescue and not column.metadata]
+    return tuple(column.source or column.name for column in columns)

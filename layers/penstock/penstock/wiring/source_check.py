@@ -65,6 +65,7 @@ def check_source(
         WorkbookLimits.within(runner.memory, shutil.disk_usage(tempfile.gettempdir()).free),
     )
     job = Job(resolved.source, replace(route, plan=replace(plan, max_rejects=ANY_REJECTS)), target)
+    job = replace(job, begun=time.time(), modified=resolved.head.modified)
     routes = request.routes or Routes((route,), "")
     with cli_errors(f"checking {resolved.source.uri}", again=RUN_AGAIN):
         receipt = delivery(Attempt(job, resolved.head, 1, routes, heartbeat, NoDeadline(), 0.0))
