@@ -31,6 +31,7 @@
         ├── AccessDeniedError        a permission is missing; the message names it
         ├── DestinationMissingError
         ├── InvalidTableError        the route's columns do not match the file's header, or the table
+        ├── SourceValueError         the key does not match the route's pattern, or a value of the source its column
         ├── TooManyRejectsError      more records were rejected than the route allows
         ├── MembersFailedError       members of an archive were not delivered; the message names them
         ├── AttemptsExhaustedError   the function was killed, or its event failed, in all allowed attempts
@@ -175,8 +176,7 @@ class PublishConflictError(RetryableError):
     default_hint = "Another writer changed the destination at the same time. The job will be retried."
 
 
-class UploadConflictError(PublishConflictError):
-    pass
+class UploadConflictError(PublishConflictError): ...
 
 
 class YieldedError(RetryableError):
@@ -222,20 +222,17 @@ class BadSourceError(PermanentError):
         return f"{where}{self.message} (at byte {self.offset:,})"
 
 
-class BadHeaderError(BadSourceError):
-    pass
+class BadHeaderError(BadSourceError): ...
 
 
-class CorruptSourceError(BadSourceError):
-    pass
+class CorruptSourceError(BadSourceError): ...
 
 
 class TruncatedSourceError(BadSourceError):
     default_hint = "The upload to the source bucket was incomplete. Upload the complete file again."
 
 
-class ChecksumMismatchError(BadSourceError):
-    pass
+class ChecksumMismatchError(BadSourceError): ...
 
 
 class EncryptedMemberError(BadSourceError):
@@ -259,8 +256,7 @@ class UnclosedQuoteError(BadSourceError):
     default_hint = member_hint = "Close the quote, double it if it is text, or set another parse.quote in the route."
 
 
-class BadDocumentError(BadSourceError):
-    pass
+class BadDocumentError(BadSourceError): ...
 
 
 class RecordsMissingError(BadSourceError):
@@ -283,8 +279,7 @@ class SourceGoneError(SupersededError):
     default_hint = "The source was deleted before it was read. If that was a mistake, upload it again."
 
 
-class SourceChangedError(SupersededError):
-    pass
+class SourceChangedError(SupersededError): ...
 
 
 class AccessDeniedError(PermanentError):
@@ -331,12 +326,10 @@ class IncompleteJobError(PermanentError):
     default_hint = "Nothing was published. Retry the job with `penstock redrive`."
 
 
-class RequestRefusedError(PermanentError):
-    pass
+class RequestRefusedError(PermanentError): ...
 
 
-class FileError(PermanentError):
-    pass
+class FileError(PermanentError): ...
 
 
 class FileChangedError(FileError):
@@ -375,8 +368,7 @@ class UnsortedListingError(PermanentError):
     default_hint = "Nothing was deleted. Report the service and the type of bucket to Penstock's authors."
 
 
-class ConfigurationError(PermanentError):
-    pass
+class ConfigurationError(PermanentError): ...
 
 
 class EmptySourceError(ConfigurationError):
@@ -397,8 +389,7 @@ class InvalidEventError(ConfigurationError):
     default_hint = "Send an S3 notification, an SQS batch of S3 notifications or an EventBridge 'Object Created' event."
 
 
-class InvalidRouteError(ConfigurationError):
-    pass
+class InvalidRouteError(ConfigurationError): ...
 
 
 class DestinationLoopError(InvalidRouteError):

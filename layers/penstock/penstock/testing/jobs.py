@@ -356,13 +356,8 @@ class MemoryJobStore:
     def _note_order(self, job: Job) -> bool:
         key = digest(*job.series)
         noted, _ = self._orders.get(key, ("", ""))
-        if (
-            job.source.listed
-            and not job.source.member
-            and job.route.order == ORDER_KEY
-            and job.order
-            and noted >= job.order
-        ):
+        is_listed = job.source.listed and not job.source.member
+        if is_listed and job.route.order == ORDER_KEY and job.order and noted >= job.order:
             raise JobInProgressError(f"{job.source.uri}: another version was claimed", retry_after=0)
         if job.order and noted > job.order:
             return False
