@@ -36,7 +36,7 @@ def parsed(
 
 def check(batch: Batch, size: int) -> None:
     assert batch.count == len(batch.rows) + len(batch.rejects)
-    assert batch.count or (batch.names and batch.first_row == 1)
+    assert batch.count or (batch.names and (batch.first_row == 1 or batch.sheet))
     assert 0 <= batch.offset <= batch.end <= size
     accepted = [batch.position(index) for index in range(len(batch.rows))]
     rejected = [reject.position for reject in batch.rejects]
@@ -44,7 +44,7 @@ def check(batch: Batch, size: int) -> None:
         assert [position.row for position in positions] == sorted(position.row for position in positions)
     all_positions = sorted(accepted + rejected, key=lambda position: position.row)
     assert [position.row for position in all_positions] == list(range(batch.first_row, batch.first_row + batch.count))
-    if batch.end:
+    if batch.end and not batch.sheet:  # the offsets of sheets are their numbers
         offsets = [position.offset for position in all_positions]
         assert all(one < other for one, other in pairwise([*offsets, batch.end]))
         assert offsets[0] >= batch.offset

@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import io
 import zipfile
+from dataclasses import replace
 from functools import lru_cache
 from random import Random
+from typing import Any
 
 from fuzz.harness import Target
 from fuzz.mutation import damaged
 from fuzz.targets.tables import read
 from fuzz.targets.texts import options_of
-from penstock.model.parse_options import Format
+from penstock.model.parse_options import Format, ParseOptions, SheetTable
 
 # As narrow as rows can be that have all columns.
 WIDE = '<row><c r="XFD1"><v>1</v></c></row>' * 2000
@@ -153,8 +155,25 @@ def make(rng: Random) -> bytes:
     return zipped(files, rng)
 
 
+def options(rng: Random) -> ParseOptions:
+    """Also of several sheets, and of some of their cells."""
+    found = options_of(rng, Format.XLSX)
+    several = (SheetTable("sec*", ("a",)), SheetTable("Sheet", ("name", "n")), SheetTable("x?"))
+    areas = ("A1:C", "B2:XFD9", "C:D", "D2:D2")
+    cells: dict[str, Any] = rng.choice(({}, {"skip_rows": rng.randrange(3)}, {"range": rng.choice(areas)}))
+    return replace(
+        found,
+        sheet=rng.choice((found.sheet, "#2", "s*")),
+        find_header=found.header and rng.random() < 0.3,
+        declared=("name",),
+        sheets=several if rng.random() < 0.3 else (),
+        refuse_others=rng.random() < 0.5,
+        **cells,
+    )
+
+
 def check(data: bytes, rng: Random) -> None:
-    for _ in read(data, options_of(rng, Format.XLSX), rng):
+    for _ in read(data, options(rng), rng):
         pass
 
 

@@ -88,7 +88,7 @@ class RecordFormat:
 
     **Content.** ``text_based`` is False for a binary format. ``accepts``: kinds of content (see
     `penstock.codecs.unsupported`) that the parser itself checks. ``random_access``: the parser needs the complete
-    source before the first record. ``finds_header``: it knows ``header = "auto"`` (see `formats.header.HeaderSearch`).
+    source before the first record. ``finds_header``: it knows ``header = "auto"``.
 
     **Diagnosis.** ``check_sample`` raises an error if the first records show that an option is wrong. ``advise``
     returns what to do if none of the first records is good.

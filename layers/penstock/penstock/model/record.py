@@ -73,8 +73,9 @@ class Batch:
     """Consecutive parsed records.
 
     ``first_row`` and ``offset`` belong to the first record; ``end`` is the byte offset after the last one in the
-    decoded source, where parsing can resume. For CSV and XLSX ``names`` are the columns, and every row has as many
-    fields; for JSON ``names`` is empty and rows are mappings, or other JSON values, which are rejected later.
+    decoded source, where parsing can resume; for XLSX, both are the number of the sheet from 0.
+    For CSV and XLSX ``names`` are the columns, and every row has as many fields; for JSON ``names`` is empty and rows
+    are mappings, or other JSON values, which are rejected later.
     ``rejects`` are invalid records (ragged, bad JSON, too long): not in ``rows``, but counted in ``count`` and in row
     numbers. ``position(i)`` is the position of ``rows[i]``. ``raw_csv`` is the complete batch as CSV, if it passed the
     validator. ``sheet`` is the name of the sheet that holds the records; empty for a format without sheets.

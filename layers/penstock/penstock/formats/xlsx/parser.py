@@ -6,7 +6,7 @@ import csv
 import errno
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, empty_batch, gather
-from penstock.formats.header import HeaderSearch, column_names
+from penstock.formats.header import column_names
+from penstock.formats.xlsx.header_search import find_header
 from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
 from penstock.formats.xlsx.sheet_choice import choose_sheets
@@ -76,8 +77,8 @@ def parse_xlsx(
     ``range`` there are no cells. Several sheets follow each other in the order of the workbook, each with a header of
     its own; row numbers go on, and no batch holds records of two.
 
-    There are no byte offsets: those of batches and positions are 0, and the raw text begins with the sheet's row. To
-    resume at ``resume.row``, all earlier rows are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
+    There are no byte offsets: those of positions are 0, those of batches the number of the sheet.
+    The raw text begins with the sheet and its row. To resume at ``resume.row``, all earlier rows are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
     a single row of up to 4 MiB), and the rows of one batch.
 
     Raises BadDocumentError, RecordsMissingError, HeaderRowError, ExpansionLimitError and WorkbookTooLargeError.
@@ -127,26 +128,13 @@ def _open_sheet(
         return (), RowCutter(rows, sheet.name, left=0, width=0, max_record=options.max_record, refused=refused)
     names, left = options.columns, area.left
     if options.header:
-        header = _find_header(rows, table.declared) if options.find_header else next(rows, None)
+        header = find_header(rows, table.declared) if options.find_header else next(rows, None)
         if header is None:
             return None
         if area.fixed and not options.find_header and header.number != area.first_row:
             raise HeaderRowError(f"row {area.first_row:,}, the first of {options.range}, holds no header", offset=0)
         left, names = _header(header, options.columns)
     return names, RowCutter(rows, sheet.name, left=left, width=len(names), max_record=options.max_record)
-
-
-def _find_header(rows: Iterator[SheetRow], declared: Sequence[str]) -> SheetRow | None:
-    """The first row that holds all the declared columns; None for an empty sheet."""
-    search = HeaderSearch(declared)
-    for row in rows:
-        if search.is_header(row.cells):
-            return row
-        if search.is_over:
-            break
-    if search.is_empty:
-        return None
-    raise search.not_found()
 
 
 @contextmanager
