@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from lengths import long
 from machine import StepKilledError
@@ -23,6 +25,7 @@ from penstock.model.job import Failure
 from penstock.model.job_status import JobState
 from penstock.model.table import Table, TablePlan
 from penstock.tables import Form
+from penstock_cli.main import main
 from postgres_database import Database
 from table_loads import LOADERS, in_one_pass, load_into, route
 from table_machine import add_tables, table_plant
@@ -327,3 +330,20 @@ def test_a_declared_column_that_the_table_lacks_is_added_with_its_type(database:
         file = file.replace(";", ",")
     in_one_pass(database, "a.csv", file, f'evolve = "add"\n{COLUMNS}')
     assert columns_of(database)["n"] == ("bigint", "")
+
+
+def test_a_check_finds_what_a_load_would_add_and_adds_nothing(database: Database, tmp_path: Path) -> None:
+    database.execute("CREATE TABLE t (id bigint)")
+    path = tmp_path / "a.csv"
+
+    def checked(text: str) -> tuple[int, str]:
+        path.write_text(text)
+        options = ["--to", "postgresql:t", "--dsn", database.dsn, "--evolve", "add"]
+        result = CliRunner(mix_stderr=False).invoke(main, ["check", str(path), *options])
+        return result.exit_code, result.stdout + result.stderr
+
+    code, output = checked("id,x\n1,2\n")
+    assert (code, "t.x" in output) == (0, True), output
+    code, output = checked("id,ID\n1,2\n")
+    assert (code, "'ID' cannot become a column" in output) == (1, True), output
+    assert list(columns_of(database)) == ["id"]

@@ -218,6 +218,10 @@ class TableInspection(Protocol):
         """Check the tables as `TableSink.begin` does before the first row, and raise what it raises. Return the limits
         of the existing tables, by name."""
 
+    def refused(self, table: Table, columns: Sequence[Column], added: int) -> Mapping[str, str]:
+        """Which columns `TableSink.evolve` would not add to the table, after the load has ``added`` others, and why.
+        Raises what it raises for the rights of the role."""
+
 
 class TableStore(Protocol):
     """An open destination for rows. Holds clients or connection settings, and no connection."""

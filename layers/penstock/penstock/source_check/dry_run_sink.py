@@ -47,10 +47,15 @@ class DryRunSink(PlainSink):
         return Resume()
 
     def evolve(self, plan: TablePlan, table: Table, columns: Sequence[Column]) -> Mapping[str, str]:  # noqa: ARG002
-        """Remember the columns."""
-        new = {column.name: Storage(column.type, spellings=column.spellings) for column in columns}
-        self.added.setdefault(table.name, {}).update(new)
-        return {}
+        """Remember the columns that a load would add or widen."""
+        known = self.added.setdefault(table.name, {})
+        refused = self._inspection.refused(table, columns, len(known)) if self._inspection else {}
+        known |= {
+            column.name: Storage(column.type, spellings=column.spellings)
+            for column in columns
+            if column.name not in refused
+        }
+        return refused
 
     def load(self, chunk: Chunk) -> Loaded:
         """Look at the rows."""

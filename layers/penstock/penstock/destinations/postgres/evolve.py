@@ -63,6 +63,8 @@ LOCK_POLICY = Backoff(attempts=12, base=0.5, cap=8.0)
 # From the narrowest. A value of one type is a value of the next.
 WIDTHS = (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.TEXT)
 
+ADDITION, ALTERATION = sql.SQL("ADD COLUMN {} {}"), sql.SQL("ALTER COLUMN {} TYPE {}")
+
 _SYSTEM = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 # Of a table that is not partitioned, the tree is empty.
 _SIZE = """
@@ -113,6 +115,39 @@ def change_table(
     return _Evolution(connection, ledger, table, relation, staging).apply(columns)
 
 
+def refused_columns(
+    connection: Connection, held: Mapping[str, Storage], columns: Sequence[Column], added: int
+) -> Mapping[str, str]:
+    """Return which of the columns that a table lacks cannot be added, and why. ``added``: how many the load has added
+    so far."""
+    missing = [column for column in columns if column.name not in held]
+    times = Counter(column.name.casefold() for column in missing)
+    known = {name.casefold(): name for name in held}
+    problems = {
+        column.name: _problem(column.name, known, times) or _foreign(connection, column.name) for column in missing
+    }
+    refused = {name: why for name, why in problems.items() if why}
+    new = [column.name for column in missing if column.name not in refused]
+    if new and len(new) + added > MOST_NEW:
+        refused |= dict.fromkeys(new, f"a load may add {MOST_NEW} columns at most")
+    return refused
+
+
+def check_owner(connection: Connection, relation: Relation, new: Sequence[Column], wider: Sequence[Column]) -> None:
+    """Raise AccessDeniedError unless the role may change the columns of a table. The hint changes them by hand."""
+    if is_owned(connection, relation.oid):
+        return
+    role = role_of(connection)
+    added = [_statement(connection, relation, column, ADDITION) for column in new]
+    statements = " ".join([*added, *(_statement(connection, relation, column, ALTERATION) for column in wider)])
+    owner = owner_statement(relation.schema, relation.name, role)
+    raise AccessDeniedError(
+        f"ownership of table {relation}",
+        detail=f"role {role} lacks it; only the owner may change columns",
+        hint=f"Let the owner or an administrator run: {owner} Or change the columns by hand: {statements}",
+    )
+
+
 @dataclass(slots=True)
 class _Evolution:
     """Changes of one table in the current transaction, and of its staging table, if the load has one."""
@@ -127,7 +162,7 @@ class _Evolution:
         """Add the columns that the table lacks, and widen the others to these types, where they are wider."""
         refused, new, wider = self._sorted(columns)
         if new or wider:
-            self._check_owner(new, wider)
+            check_owner(self.connection, self.relation, new, wider)
             # Another load may be doing the same.
             self._run("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.relation.identifier)
             self.relation = find_table(self.connection, self.table) or self.relation
@@ -151,10 +186,9 @@ class _Evolution:
             for info in self.relation.columns.values()
             if info.name in staged.columns and staged.columns[info.name].type != info.type
         ]
-        add, alter = sql.SQL("ADD COLUMN {} {}"), sql.SQL("ALTER COLUMN {} TYPE {}")
         parts = [
             change.format(sql.Identifier(info.name), sql.SQL(info.type))
-            for change, found in ((add, missing), (alter, differing))
+            for change, found in ((ADDITION, missing), (ALTERATION, differing))
             for info in found
             if not info.generated
         ]
@@ -177,37 +211,11 @@ class _Evolution:
     def _sorted(self, columns: Sequence[Column]) -> tuple[Mapping[str, str], list[Column], list[Column]]:
         """Return why some columns cannot be added, those to add, and those to widen."""
         held = storages(self.connection, self.relation.oid)
-        missing = [column for column in columns if column.name not in held]
-        times = Counter(column.name.casefold() for column in missing)
-        known = {name.casefold(): name for name in held}
-        problems = {column.name: _problem(column.name, known, times) or self._foreign(column) for column in missing}
-        refused = {name: why for name, why in problems.items() if why}
-        new = [column for column in missing if column.name not in refused]
-        if new and len(new) + sum(not change.was for change in self.ledger.changes()) > MOST_NEW:
-            refused |= {column.name: f"a load may add {MOST_NEW} columns at most" for column in new}
-            new = []
+        added = sum(not change.was for change in self.ledger.changes())
+        refused = refused_columns(self.connection, held, columns, added)
+        new = [column for column in columns if column.name not in held and column.name not in refused]
         wider = [column for column in columns if column.name in held and is_wider(column.type, held[column.name])]
         return refused, new, wider
-
-    def _foreign(self, column: Column) -> str:
-        """Return why the encoding of the database cannot hold the name of a column; empty if it can."""
-        try:
-            check_names(self.connection, f"table {self.relation}", "a column", [column.name])
-        except InvalidTableError:
-            return "the encoding of the database lacks a character of its name"
-        return ""
-
-    def _check_owner(self, new: Sequence[Column], wider: Sequence[Column]) -> None:
-        if is_owned(self.connection, self.relation.oid):
-            return
-        role = role_of(self.connection)
-        statements = " ".join([*map(self._addition, new), *map(self._alteration, wider)])
-        owner = owner_statement(self.relation.schema, self.relation.name, role)
-        raise AccessDeniedError(
-            f"ownership of table {self.relation}",
-            detail=f"role {role} lacks it; only the owner may change columns",
-            hint=f"Let the owner or an administrator run: {owner} Or change the columns by hand: {statements}",
-        )
 
     def _check_size(self, wider: Sequence[Column]) -> None:
         held = storages(self.connection, self.relation.oid)
@@ -221,7 +229,8 @@ class _Evolution:
             raise InvalidTableError(
                 f"table {self.relation}: column {column.name!r} would have to become {column.type}. PostgreSQL would "
                 f"rewrite the table, which has {size:,} bytes; a load does so up to {MOST_REWRITTEN:,} bytes",
-                hint=f"Run this when nobody needs the table, and load the file again: {self._alteration(column)}",
+                hint=f"Run this when nobody needs the table, and load the file again: "
+                f"{_statement(self.connection, self.relation, column, ALTERATION)}",
             )
 
     def _size(self, relation: Relation) -> int:
@@ -267,16 +276,6 @@ class _Evolution:
                 hint=f"Change it by hand, and load the file again: {statement.as_string(self.connection)};",
             ) from error
 
-    def _addition(self, column: Column) -> str:
-        return self._statement(column, "ADD COLUMN {} {}")
-
-    def _alteration(self, column: Column) -> str:
-        return self._statement(column, "ALTER COLUMN {} TYPE {}")
-
-    def _statement(self, column: Column, change: str) -> str:
-        parts = sql.SQL(change).format(sql.Identifier(column.name), TYPES[column.type])
-        return (sql.SQL("ALTER TABLE {} ").format(self.relation.identifier) + parts).as_string(self.connection) + ";"
-
     def _run(self, statement: str, name: sql.Identifier) -> None:
         self.connection.execute(sql.SQL(statement).format(name))
 
@@ -307,3 +306,17 @@ def _problem(name: str, known: Mapping[str, str], times: Mapping[str, int]) -> s
     if name in _SYSTEM:
         return "PostgreSQL has a column of its own with this name"
     return ""
+
+
+def _foreign(connection: Connection, name: str) -> str:
+    """Return why the encoding of the database cannot hold the name of a column; empty if it can."""
+    try:
+        check_names(connection, "", "a column", [name])
+    except InvalidTableError:
+        return "the encoding of the database lacks a character of its name"
+    return ""
+
+
+def _statement(connection: Connection, relation: Relation, column: Column, change: sql.SQL) -> str:
+    parts = change.format(sql.Identifier(column.name), TYPES[column.type])
+    return (sql.SQL("ALTER TABLE {} ").format(relation.identifier) + parts).as_string(connection) + ";"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,12 +13,13 @@ import psycopg
 from penstock.destinations.postgres.catalog import Relation, check_all, find_table
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.errors import translated
+from penstock.destinations.postgres.evolve import check_owner, is_wider, refused_columns
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
 from penstock.destinations.postgres.rights import role_of
 from penstock.destinations.postgres.transactions import transact
 from penstock.destinations.postgres.types import storages
 from penstock.errors import DestinationMissingError
-from penstock.model.column import Storage
+from penstock.model.column import Column, Storage
 from penstock.model.table import Table, TablePlan
 from penstock.model.table_limits import ColumnLimits, TableLimits
 
@@ -71,6 +72,23 @@ class PostgresInspection:
             return {name: _limits(connection, relation) for name, relation in found.items()}
 
         return self._read(look, f"checking {names_of(tables)}")
+
+    def refused(self, table: Table, columns: Sequence[Column], added: int) -> Mapping[str, str]:
+        """Return which columns a load would not add to the table, and why."""
+
+        def look(connection: Connection) -> Mapping[str, str]:
+            relation = find_table(connection, table)
+            if relation is None:
+                return {}
+            held = storages(connection, relation.oid)
+            refused = refused_columns(connection, held, columns, added)
+            new = [column for column in columns if column.name not in held and column.name not in refused]
+            wider = [column for column in columns if column.name in held and is_wider(column.type, held[column.name])]
+            if new or wider:
+                check_owner(connection, relation, new, wider)
+            return refused
+
+        return self._read(look, f"reading the catalog for {table.name}")
 
     def _read(self, work: Callable[[Connection], T], what: str) -> T:
         with self.connect() as connection:
