@@ -77,9 +77,9 @@ def parse_xlsx(
     ``range`` there are no cells. Several sheets follow each other in the order of the workbook, each with a header of
     its own; row numbers go on, and no batch holds records of two.
 
-    There are no byte offsets: those of positions are 0, those of batches the number of the sheet.
-    The raw text begins with the sheet and its row. To resume at ``resume.row``, all earlier rows are parsed again. Memory: the shared strings, one slice of XML (2 KiB, or
-    a single row of up to 4 MiB), and the rows of one batch.
+    There are no byte offsets: those of positions are 0, those of batches the number of the sheet. The raw text begins
+    with the sheet and its row. To resume at ``resume.row``, all earlier rows are parsed again. Memory: the shared
+    strings, one slice of XML (2 KiB, or a single row of up to 4 MiB), and the rows of one batch.
 
     Raises BadDocumentError, RecordsMissingError, HeaderRowError, ExpansionLimitError and WorkbookTooLargeError.
     """
