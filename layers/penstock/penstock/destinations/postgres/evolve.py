@@ -9,8 +9,6 @@ https://www.postgresql.org/docs/current/sql-altertable.html
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,16 +19,15 @@ from psycopg import sql
 from penstock.aws.backoff import Backoff
 from penstock.aws.retry import retrying
 from penstock.destinations.postgres.catalog import (
-    LONGEST_NAME,
     TYPES,
     Relation,
-    check_names,
     find,
     find_table,
     lock_job,
     schema_of,
     split_name,
 )
+from penstock.destinations.postgres.column_rules import is_wider, refused_columns
 from penstock.destinations.postgres.connect import Connection
 from penstock.destinations.postgres.errors import message_of
 from penstock.destinations.postgres.ledger import Ledger
@@ -42,14 +39,11 @@ from penstock.destinations.postgres.staging import staging_of
 from penstock.destinations.postgres.types import mark, remark, storages
 from penstock.errors import AccessDeniedError, InvalidTableError
 from penstock.limits import MIB
-from penstock.model.column import Column, ColumnType, Storage
+from penstock.model.column import Column
 from penstock.model.column_change import ColumnChange
 from penstock.model.table import Table, TablePlan
 
 T = TypeVar("T")
-
-# Columns that one load may add. A JSON document with ids as keys would make thousands.
-MOST_NEW = 100
 
 # Bytes of a table, with its indexes, up to which a type is widened that PostgreSQL rewrites the table for. Nobody reads
 # the table meanwhile: 60 to 120 MB a second (3,000,000 rows, 283 MB: 2.2 s to numeric, 2.9 s to text). A new column,
@@ -60,12 +54,8 @@ MOST_REWRITTEN = 256 * MIB
 LOCK_TIMEOUT = "2s"
 LOCK_POLICY = Backoff(attempts=12, base=0.5, cap=8.0)
 
-# From the narrowest. A value of one type is a value of the next.
-WIDTHS = (ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.TEXT)
-
 ADDITION, ALTERATION = sql.SQL("ADD COLUMN {} {}"), sql.SQL("ALTER COLUMN {} TYPE {}")
 
-_SYSTEM = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 # Of a table that is not partitioned, the tree is empty.
 _SIZE = """
 SELECT pg_total_relation_size(%(oid)s) + coalesce(sum(pg_total_relation_size(relid)), 0)::bigint
@@ -82,7 +72,6 @@ _REFUSED = (
     psycopg.errors.InvalidObjectDefinition,
     psycopg.errors.TooManyColumns,
 )
-_BLANKS = re.compile(r"^\s|\s$")
 
 
 def patiently(work: Callable[[], T], sleep: Callable[[float], None]) -> T:
@@ -113,24 +102,6 @@ def change_table(
     ledger.ensure()
     staging = staging_of(connection, relation, table, ledger.job_id, shared) if table.staged else None
     return _Evolution(connection, ledger, table, relation, staging).apply(columns)
-
-
-def refused_columns(
-    connection: Connection, held: Mapping[str, Storage], columns: Sequence[Column], added: int
-) -> Mapping[str, str]:
-    """Return which of the columns that a table lacks cannot be added, and why. ``added``: how many the load has added
-    so far."""
-    missing = [column for column in columns if column.name not in held]
-    times = Counter(column.name.casefold() for column in missing)
-    known = {name.casefold(): name for name in held}
-    problems = {
-        column.name: _problem(column.name, known, times) or _foreign(connection, column.name) for column in missing
-    }
-    refused = {name: why for name, why in problems.items() if why}
-    new = [column.name for column in missing if column.name not in refused]
-    if new and len(new) + added > MOST_NEW:
-        refused |= dict.fromkeys(new, f"a load may add {MOST_NEW} columns at most")
-    return refused
 
 
 def check_owner(connection: Connection, relation: Relation, new: Sequence[Column], wider: Sequence[Column]) -> None:
@@ -280,41 +251,8 @@ class _Evolution:
         self.connection.execute(sql.SQL(statement).format(name))
 
 
-def is_wider(wanted: ColumnType, held: Storage) -> bool:
-    """Whether a type holds more than an existing column, and all that it holds."""
-    if held.type not in WIDTHS or wanted not in WIDTHS or held.filled or held.in_bytes:
-        return False
-    step = WIDTHS.index(wanted) - WIDTHS.index(held.type)
-    return step > 0 or (step == 0 and (held.places is not None or held.length is not None))
-
-
 def _sql_type(column: Column) -> str:
     return TYPES[column.type].as_string()
-
-
-def _problem(name: str, known: Mapping[str, str], times: Mapping[str, int]) -> str:
-    """Return why a field cannot become a column; empty if it can. ``known`` are the columns, by their folded names,
-    ``times`` how many new fields have each folded name."""
-    if len(name.encode()) > LONGEST_NAME:
-        return f"its name has more than {LONGEST_NAME} bytes"
-    if not name.isprintable() or _BLANKS.search(name) or '"' in name:
-        return "its name has quotes, blanks around it, or characters that cannot be printed"
-    if name.casefold() in known:
-        return f"its name differs from that of column {known[name.casefold()]!r} by case only"
-    if times[name.casefold()] > 1:
-        return "its name differs from that of another new field by case only"
-    if name in _SYSTEM:
-        return "PostgreSQL has a column of its own with this name"
-    return ""
-
-
-def _foreign(connection: Connection, name: str) -> str:
-    """Return why the encoding of the database cannot hold the name of a column; empty if it can."""
-    try:
-        check_names(connection, "", "a column", [name])
-    except InvalidTableError:
-        return "the encoding of the database lacks a character of its name"
-    return ""
 
 
 def _statement(connection: Connection, relation: Relation, column: Column, change: sql.SQL) -> str:

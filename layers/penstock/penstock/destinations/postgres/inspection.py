@@ -11,9 +11,10 @@ from typing import TypeVar
 import psycopg
 
 from penstock.destinations.postgres.catalog import Relation, check_all, find_table
+from penstock.destinations.postgres.column_rules import is_wider, refused_columns
 from penstock.destinations.postgres.connect import Connect, Connection
 from penstock.destinations.postgres.errors import translated
-from penstock.destinations.postgres.evolve import check_owner, is_wider, refused_columns
+from penstock.destinations.postgres.evolve import check_owner
 from penstock.destinations.postgres.plan_tables import checked_tables, names_of
 from penstock.destinations.postgres.rights import role_of
 from penstock.destinations.postgres.transactions import transact
