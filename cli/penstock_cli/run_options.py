@@ -25,6 +25,7 @@ class TableOptions:
     escape: str | None = None
     encoding: str | None = None
     no_header: bool = False
+    skip_lines: int = 0
     columns: str | None = None
     records: str | None = None
     sheet: str | None = None
@@ -63,6 +64,7 @@ class TableOptions:
             "escape": self.escape,
             "encoding": self.encoding,
             "header": not self.no_header,
+            "skip_lines": self.skip_lines,
             "columns": self.columns.split(",") if self.columns else (),
             "records": self.records,
             "sheet": self.sheet,
@@ -103,11 +105,14 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--create", is_flag=True, help="Create the table if it does not exist.")
     @click.option("--atomic", is_flag=True, help="Append or upsert all rows in one transaction at the end.")
     @click.option("--format", type=_one_of(Format), help="Format of the records.  [default: by the name of SRC]")
-    @click.option("--delimiter", metavar="CHAR", help="Field separator of a CSV; \\t for a tab.  [default: ,]")
+    @click.option("--delimiter", metavar="CHAR", help="Field separator of a CSV; \\t for a tab.  [default: , or found]")
     @click.option("--quote", metavar="CHAR", help='Quote character of a CSV.  [default: "]')
     @click.option("--escape", metavar="CHAR", help="Escape character of a CSV: \\\\ for a backslash.  [default: none]")
     @click.option("--encoding", metavar="NAME", help="Text encoding.  [default: utf-8]")
     @click.option("--no-header", is_flag=True, help="The CSV has no header row; --columns names the fields.")
+    @click.option(
+        "--skip-lines", type=int, default=0, metavar="N", help="Lines of a CSV before its header or first record."
+    )
     @click.option("--columns", metavar="A,B,...", help="Field names of a CSV; they replace those of the header.")
     @click.option(
         "--records", metavar="PATH", help="Path to the list of records in a JSON document, such as data.items."

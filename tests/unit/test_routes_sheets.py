@@ -47,7 +47,7 @@ def test_cells_and_sheets_have_options() -> None:
 def test_a_header_is_found_by_the_fields_of_the_declared_columns() -> None:
     options = plan(f"[route.parse]\nheader='auto'\n{TYPED}").parse
     assert (options.header, options.find_header, options.declared) == (True, True, ("id", "Paid"))
-    assert plan(f"[route.parse]\nheader=true\n{TYPED}").parse.declared == ()
+    assert plan(f"[route.parse]\nheader=true\n{TYPED}").parse.find_header is False
 
 
 def test_the_sheets_of_a_choice_have_headers_of_their_own() -> None:

@@ -14,7 +14,7 @@ from penstock.delivery.growing_tables import GrowingChunkBuilder, grows
 from penstock.delivery.pending_chunk import PendingChunk
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.destinations.ports import TableSink
-from penstock.formats import Within, WorkbookLimits, parse
+from penstock.formats import Within, WorkbookLimits, parse, tell_nobody
 from penstock.model.load import Chunk, Loaded, Resume
 from penstock.model.source_values import SourceValues
 from penstock.model.table import TablePlan
@@ -28,7 +28,8 @@ class RowLoader:
     ``resume`` is the result of the sink's ``begin``; ``reached`` is the current position of the load. ``check`` is
     called before each chunk is sent, and raises an error to prevent it. ``heartbeat`` is called after each committed
     chunk. ``is_all``: the load holds all records of the source. ``values`` are those of the source for columns.
-    ``begun``: when the job was first claimed, if its rows tell it.
+    ``begun``: when the job was first claimed, if its rows tell it. ``tell``: see
+    `penstock.formats.parse`.
     """
 
     sink: TableSink
@@ -43,6 +44,7 @@ class RowLoader:
     workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
     values: SourceValues = field(default_factory=dict)
     begun: float = 0.0
+    tell: Callable[[str], None] = tell_nobody
     reached: Resume = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ class RowLoader:
             workbook=self.workbook,
             validator_factory=builder.validator,
             within=within,
+            tell=self.tell,
         )
         with gc_deferred(), pending:
             for number, (batch, is_only) in enumerate(single_batch(batches), start=self.resume.chunk):

@@ -156,6 +156,7 @@ class TableDelivery:
             workbook=self.workbook,
             values=self._values(attempt.job, plan),
             begun=attempt.job.begun if attempt.job.tells_begin else 0.0,
+            tell=decoding.trace.warnings.append,
         )
         try:
             with closing(progress.pieces()) as pieces, noting_changes(sink, plan):

@@ -156,20 +156,24 @@ def _sampled(
         return preview
     with closing(decoded()) as pieces:
         head, _ = peek(pieces, boundaries.HEAD)
+    notes: list[str] = []
     preview = replace(preview, splittable=boundaries.text_of(plan.parse, head) is not None)
     sample = None
     for options in samples_of(plan) or (plan.parse,):
-        sample = _first(decoded, options)
+        sample = _first(decoded, options, notes)
         plan = complete(plan, sample) if sample else plan
     if sample is None:
         return replace(preview, plan=plan)
     record = (sample.end - sample.offset) / sample.count if sample.count else 0.0
-    return replace(preview, plan=plan, record=record, warnings=field_warnings(plan, ChunkBuilder(plan).compare(sample)))
+    warnings = (*notes, *field_warnings(plan, ChunkBuilder(plan).compare(sample)))
+    return replace(preview, plan=plan, record=record, warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _first(decoded: Callable[[], Generator[bytes, None, None]], options: ParseOptions) -> Batch | None:
+def _first(
+    decoded: Callable[[], Generator[bytes, None, None]], options: ParseOptions, notes: list[str]
+) -> Batch | None:
     with closing(decoded()) as pieces:
-        return next(parse(pieces, options, batch_bytes=SAMPLE_BYTES), None)
+        return next(parse(pieces, options, batch_bytes=SAMPLE_BYTES, tell=notes.append), None)
 
 
 def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) -> Forecast:

@@ -13,7 +13,7 @@ from typing import Any
 from penstock.codecs import strip_suffix
 from penstock.errors import InvalidRouteError
 from penstock.formats.diagnosis import lines_at, reasons
-from penstock.formats.format import ParseSettings, RecordFormat, no_validator
+from penstock.formats.format import ParseSettings, RecordFormat, no_validator, tell_nobody
 from penstock.formats.registry import all_suffixes, format_by_suffix, format_named, options_of_others, registered
 from penstock.formats.unsupported import refuse_content, refuse_name
 from penstock.formats.window import Window
@@ -41,6 +41,7 @@ __all__ = [
     "registered",
     "resolve",
     "settle",
+    "tell_nobody",
 ]
 
 _START = Resume()
@@ -111,13 +112,15 @@ def parse(
     workbook: WorkbookLimits = _LIMITS,
     validator_factory: CsvValidatorFactory = no_validator,
     within: Within | None = None,
+    tell: Callable[[str], None] = tell_nobody,
 ) -> Iterator[Batch]:
     """Yield the records of a decoded source. ``chunks`` are all of its bytes from the first.
 
     A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
     before ``resume`` are omitted. With ``within`` (see `open_source`), the chunks are all bytes of a part that begins
     there and ends with a record: offsets and rows are still those of the complete source. A source without records has
-    no batches. If its columns have names, it has one batch without rows.
+    no batches. If its columns have names, it has one batch without rows. ``tell`` is called with what the start shows
+    and the route does not say, such as another delimiter; a part tells nothing.
 
     Memory: see the parser of each format. Raises BadSourceError if no record can be found after an offset,
     InvalidRouteError if the options contradict each other (the format must be chosen: see `resolve`),
@@ -130,7 +133,8 @@ def parse(
         raise InvalidRouteError(f'{options.format} has no header to find (header = "auto")')
     if not within:
         chunks = refuse_content(chunks, options)
-    return declared.parse(chunks, options, ParseSettings(batch_bytes, resume, within, workbook, validator_factory))
+    settings = ParseSettings(batch_bytes, resume, within, workbook, validator_factory, tell)
+    return declared.parse(chunks, options, settings)
 
 
 def open_source(chunks: Iterable[bytes], options: ParseOptions) -> Within:

@@ -16,8 +16,9 @@ from penstock.formats.registry import format_named
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.serialization import OMIT_DEFAULT, to_plain
 
-# Bytes from the start of a source that ``text_of`` needs; fewer only if the source is shorter.
-HEAD = 64 * 1024
+# Bytes from the start of a source that ``text_of`` needs; fewer only if the source is shorter. Lines before the header
+# of a CSV may take half of them, and its delimiter is found in the other half.
+HEAD = 2 * 64 * 1024 + 64
 # Bytes that are counted at once. More bytes do not fit the processor's cache.
 _WINDOW = 256 * 1024
 
@@ -49,7 +50,7 @@ class Text:
     """How the records of a source are separated; JSON-able.
 
     ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1. ``lead`` bytes precede the
-    first record: a byte order mark, and the line in which Excel names the delimiter. ``format`` is empty for CSV, and
+    first record: a byte order mark, and the lines before the header. ``format`` is empty for CSV, and
     for JSON Lines, which has no delimiter: the first release did not write it.
     """
 

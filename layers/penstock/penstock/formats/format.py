@@ -21,15 +21,21 @@ def no_validator(names: tuple[str, ...], delimiter: str, quote: str) -> CsvValid
     return None
 
 
+def tell_nobody(note: str) -> None:
+    """Ignore what the parser found."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
-    """The settings of a parse: see `penstock.formats.parse`. A format uses those that concern it."""
+    """The settings of a parse: see `penstock.formats.parse`. A format uses those that concern it. ``tell`` is called
+    with what the start of a source shows and the route does not say."""
 
     batch_bytes: int
     resume: Resume = field(default_factory=Resume)
     within: Within | None = None
     workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
     validator_factory: CsvValidatorFactory = no_validator
+    tell: Callable[[str], None] = tell_nobody
 
 
 Parse: TypeAlias = Callable[[Iterable[bytes], ParseOptions, ParseSettings], Iterator[Batch]]

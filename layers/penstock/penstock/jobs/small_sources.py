@@ -57,7 +57,8 @@ def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, ro
     """
     decoding = Decoding(job.source, HeldSource(body), job.route, budget)
     with closing(decoding.pieces()) as pieces:
-        batches = parse(pieces, resolve(job.source.key, options), batch_bytes=room)
+        options = resolve(job.source.key, options)
+        batches = parse(pieces, options, batch_bytes=room, tell=decoding.trace.warnings.append)
         batch = next(batches, None)
         # Asking for a second batch also verifies the end of the source.
         if next(batches, None) or batch is None:

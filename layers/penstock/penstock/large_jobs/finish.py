@@ -267,6 +267,7 @@ def _joined_rows(spec: JobSpec, plan: TableSpans, receipts: Sequence[SpanReceipt
         codec=plan.codec,
         warnings=(
             *plan.warnings,
+            *plan.within.notes,
             *_warnings_of(receipts),
             *_row_warnings(spec.job.id, rows, rejects, dropped),
             *field_warnings(plan.table_plan, fields_of(plan, receipts)),

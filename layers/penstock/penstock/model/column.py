@@ -3,6 +3,7 @@ fields that have no column."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -57,6 +58,9 @@ class Storage:
     form: str = ""
     parts: tuple[Storage, ...] = ()
 
+
+# A source that is a field of a row by its position from 1, whatever its name: ``#3``.
+POSITION = re.compile(r"#([1-9][0-9]{0,4})")
 
 # The name of a column for fields of any name, for destinations that accept them.
 ANY = ""

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from penstock.model.serialization import OMIT_DEFAULT
 
+# Lines before the header of a CSV, or its first record.
+MOST_LINES = 1000
+
 
 class Format(StrEnum):
     """How bytes are parsed into records. AUTO decides by the name without its compression suffix."""
@@ -70,6 +73,8 @@ class ParseOptions:
     ``find_header``: the header is the first row that holds all names in ``declared`` (``header = "auto"``),
     which follow from the columns of the route, and are no part of its identity.
     ``sheets``: the sheets that a choice by ``$sheet`` names. Others are rejected (``refuse_others``) or not read.
+    ``skip_lines`` are the lines of a CSV before its header or first record. ``delimiter_stated``: the route sets the
+    delimiter, and another one is not looked for; it is no part of the identity either.
     ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `model.fixed_layout`). Only lines that
     begin with ``record_prefix`` are records.
     ``record`` is the path of elements from the root of an XML document to its records. ``namespaces`` are prefixes for
@@ -101,3 +106,5 @@ class ParseOptions:
     declared: tuple[str, ...] = field(default=(), compare=False, metadata=OMIT_DEFAULT)
     sheets: tuple[SheetTable, ...] = field(default=(), metadata=OMIT_DEFAULT)
     refuse_others: bool = field(default=False, metadata=OMIT_DEFAULT)
+    skip_lines: int = field(default=0, metadata=OMIT_DEFAULT)
+    delimiter_stated: bool = field(default=False, compare=False, metadata=OMIT_DEFAULT)

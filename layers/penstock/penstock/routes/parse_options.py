@@ -7,7 +7,7 @@ import re
 from penstock.errors import InvalidRouteError
 from penstock.model.encoding_names import encoding_named
 from penstock.model.fixed_layout import read_layout
-from penstock.model.parse_options import Format, LineLength, ParseOptions, Trim, Units
+from penstock.model.parse_options import MOST_LINES, Format, LineLength, ParseOptions, Trim, Units
 from penstock.routes.fields import Fields
 from penstock.routes.sheets import check_sheets, read_header, read_sheet, read_skip_rows
 
@@ -41,6 +41,8 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         record=fields.text("record", ""),
         namespaces=tuple(f"{prefix}={name}" for prefix, name in fields.named_texts("namespaces").items()),
         repeated=fields.texts("repeated", ()),
+        skip_lines=fields.whole("skip_lines", 0, most=MOST_LINES),
+        delimiter_stated=fields.has("delimiter"),
     )
     try:
         encoding_named(options.encoding)
@@ -52,6 +54,8 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         )
     if not (options.header or options.columns):
         raise fields.complain("columns", "are required without a header")
+    if options.skip_lines and options.format not in (Format.AUTO, Format.CSV):
+        raise fields.complain("skip_lines", f'is for format = "{Format.CSV}"')
     check_sheets(fields, options)
     _check_fixed(fields, options)
     _check_xml(fields, options)

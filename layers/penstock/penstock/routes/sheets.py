@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from penstock.errors import InvalidRouteError
 from penstock.model.cell_range import ROWS, read_range
+from penstock.model.column import POSITION
 from penstock.model.parse_options import Format, ParseOptions, SheetTable
 from penstock.model.sheet_names import SHEET_FIELD
 from penstock.model.table import Table, TablePlan
@@ -64,12 +65,13 @@ def with_tables_of_sheets(route: Fields, plan: TablePlan) -> TablePlan:
     Raises InvalidRouteError.
     """
     parse, choice = plan.parse, plan.choice
-    if parse.find_header:
-        if undeclared := [table.name for table in plan.tables if not _declared(table)]:
-            raise route.complain(
-                "parse.header", f"{FIND!r} looks for the declared columns, and table {undeclared[0]!r} declares none"
-            )
-        fields = () if choice is None or choice.by_sheet else (choice.field,)
+    undeclared = [table.name for table in plan.tables if not _declared(table)]
+    if parse.find_header and undeclared:
+        raise route.complain(
+            "parse.header", f"{FIND!r} looks for the declared columns, and table {undeclared[0]!r} declares none"
+        )
+    if parse.format in _WITH_HEADER:
+        fields = () if choice is None or choice.by_sheet or choice.payload else (choice.field,)
         names = dict.fromkeys((*fields, *(name for table in plan.tables for name in _declared(table))))
         parse = replace(parse, declared=tuple(names))
     if choice and choice.by_sheet:
@@ -89,4 +91,5 @@ def with_tables_of_sheets(route: Fields, plan: TablePlan) -> TablePlan:
 def _declared(table: Table) -> tuple[str, ...]:
     """The fields that the declared columns of a table take from each record."""
     columns = [column for column in table.columns if column.name != table.rescue and not column.metadata]
-    return tuple(column.source or column.name for column in columns)
+    names = [column.source or column.name for column in columns]
+    return tuple(name for name in names if not POSITION.fullmatch(name))

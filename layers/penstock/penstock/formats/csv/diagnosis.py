@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 
 from penstock.errors import HeaderRowError
@@ -15,6 +16,7 @@ from penstock.model.wording import counted
 # The number of records that are examined.
 SAMPLED = 100
 DELIMITERS = ";\t|,"
+_FOUND = re.compile(r"expected \d+ fields?, found (\d+)")
 
 
 def advise(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Lines) -> list[str]:
@@ -47,10 +49,14 @@ def _delimiter(options: ParseOptions, names: Sequence[str]) -> list[str]:
 def _width(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject], lines: Lines) -> list[str]:
     if not rejects:
         return []
-    fields = next(csv.reader([rejects[0].position.raw], delimiter=options.delimiter, quotechar=options.quote), [])
-    if not names or len(fields) == len(names):
+    # The parser knows the delimiter that was found.
+    found = _FOUND.match(rejects[0].reason)
+    reader = csv.reader([rejects[0].position.raw], delimiter=options.delimiter, quotechar=options.quote)
+    width = int(found[1]) if found else len(next(reader, []))
+    if not names or width == len(names):
         return []
     header_line, record_line = lines()
-    header = f"line {header_line:,}" if options.header else "the route"
-    widths = f"{header} has {counted(len(names), 'field')}, line {record_line:,} has {len(fields)}".capitalize()
-    return [f"{widths}: remove what stands above the header, or correct the header or the delimiter."]
+    above = options.skip_lines or options.find_header
+    header = "the header" if above else f"line {header_line:,}" if options.header else "the route"
+    widths = f"{header} has {counted(len(names), 'field')}, line {record_line:,} has {width}".capitalize()
+    return [f"{widths}: skip what stands above the header (parse.skip_lines), or correct the header or the delimiter."]

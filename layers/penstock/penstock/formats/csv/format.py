@@ -9,7 +9,8 @@ from penstock.formats.boundaries import Rules, Text
 from penstock.formats.csv.boundaries import CsvRules
 from penstock.formats.csv.diagnosis import advise, refuse_other_delimiter
 from penstock.formats.csv.escaped_boundaries import EscapedRules
-from penstock.formats.csv.parser import dialect_of, open_csv, parse_csv
+from penstock.formats.csv.parser import open_csv, parse_csv
+from penstock.formats.csv.start import find_start
 from penstock.formats.format import ParseSettings, RecordFormat
 from penstock.formats.window import Window
 from penstock.model.parse_options import Format, ParseOptions
@@ -25,18 +26,19 @@ def _parse(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSettin
         resume=settings.resume,
         validator_factory=settings.validator_factory,
         within=settings.within,
+        tell=settings.tell,
     )
 
 
 def _text(options: ParseOptions, head: bytes) -> Text | None:
     """Return None for encodings that are not supersets of ASCII, and if a special character takes several bytes.
 
-    Raises InvalidRouteError if the parser does.
+    Raises InvalidRouteError and HeaderRowError if the parser does.
     """
     window = Window([head], options.encoding)
     if window.encoding.foreign:
         return None
-    dialect = dialect_of(window, options)
+    dialect = find_start(window, options).dialect
     signs = dialect.delimiter + dialect.quote + dialect.escape + "\r\n"
     if not all(_is_one_byte(sign, dialect.codec) for sign in signs):
         return None
@@ -63,8 +65,8 @@ def _rules(text: Text) -> Rules:
 
 
 def _open(window: Window, options: ParseOptions) -> Within:
-    dialect, names = open_csv(window, options)
-    return Within(window.offset, 1, window.encoding.name, dialect.delimiter, names)
+    start, names = open_csv(window, options)
+    return Within(window.offset, 1, window.encoding.name, start.dialect.delimiter, names, start.notes)
 
 
 FORMAT = RecordFormat(
@@ -75,6 +77,8 @@ FORMAT = RecordFormat(
     rules=_rules,
     open=_open,
     ignores=("records", "sheet"),
+    own=("skip_lines",),
+    finds_header=True,
     check_sample=refuse_other_delimiter,
     advise=advise,
 )

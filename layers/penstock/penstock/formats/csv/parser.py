@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from penstock.errors import HeaderRowError, InvalidRouteError
 from penstock.formats.batching import Fault, Piece, RecordSpan, gather
 from penstock.formats.csv.records import ESCAPED_HINT, Dialect, Fields, Span
 from penstock.formats.csv.skip import RecordSkipper
+from penstock.formats.csv.start import START, Start, find_start
 from penstock.formats.encoding import Offsets
-from penstock.formats.format import no_validator
+from penstock.formats.format import no_validator, tell_nobody
 from penstock.formats.header import column_names
 from penstock.formats.window import Window
 from penstock.model.lazy_sequence import LazySequence
@@ -22,11 +22,8 @@ from penstock.model.record import RAW_LIMIT, Batch, CsvValidator, CsvValidatorFa
 from penstock.model.span import Within
 from penstock.model.wording import counted
 
-# A first line that Excel reads and does not show.
-_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
-
 # Nearly every header ends within these bytes; a longer one may take max_record bytes.
-_HEADER = 64 * 1024
+_HEADER = START
 
 
 def parse_csv(
@@ -37,6 +34,7 @@ def parse_csv(
     resume: Resume,
     validator_factory: CsvValidatorFactory = no_validator,
     within: Within | None = None,
+    tell: Callable[[str], None] = tell_nobody,
 ) -> Iterator[Batch]:
     """Parse CSV. Rows are lists of str with one item per name. Blank lines are not records.
 
@@ -51,10 +49,14 @@ def parse_csv(
     csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
     feed = Window(chunks, options.encoding, within)
     if within:
-        dialect, names = _dialect(options, within.delimiter, feed.encoding.codec), within.names
+        dialect = Dialect(within.delimiter, options.quote, feed.encoding.codec, options.escape)
+        names = within.names
         resume = within.go_on(resume)
     else:
-        dialect, names = open_csv(feed, options)
+        start, names = open_csv(feed, options)
+        dialect = start.dialect
+        for note in start.notes:
+            tell(note)
     if not names:
         return
     feed.skip_to(resume.offset)
@@ -74,12 +76,12 @@ def parse_csv(
     )
 
 
-def open_csv(feed: Window, options: ParseOptions) -> tuple[Dialect, tuple[str, ...]]:
-    """Return the dialect and the names of a source, and move its window past the header. An empty source has none."""
+def open_csv(feed: Window, options: ParseOptions) -> tuple[Start, tuple[str, ...]]:
+    """Return how a source starts and its names, and move its window past the header. An empty source has no names."""
     if not options.header and not options.columns:
         raise InvalidRouteError("a CSV without header needs names", hint="Set parse.columns in the route.")
-    dialect = dialect_of(feed, options)
-    return dialect, _names(feed, dialect, options) if options.header else options.columns
+    start = find_start(feed, options)
+    return start, _names(feed, start.dialect, options) if options.header else options.columns
 
 
 class CsvCutter:
@@ -235,21 +237,6 @@ class CsvCutter:
         ragged = f"expected {counted(self._width, 'field')}, found {len(fields)}"
         hint = f". {ESCAPED_HINT}" if self._dialect.looks_escaped(span.record) else ""
         return (self._dialect.stray(span.record) or ragged) + hint
-
-
-def dialect_of(feed: Window, options: ParseOptions) -> Dialect:
-    """Return the dialect of a source. Moves the window past a first line that only names the delimiter."""
-    codec = feed.encoding.codec
-    start, _ = feed.window(16)
-    line = _SEPARATOR_LINE.match(start.decode(codec, "replace"))
-    if not line:
-        return _dialect(options, options.delimiter, codec)
-    feed.advance(len(line[0].encode(codec)))
-    return _dialect(options, line[1], codec)
-
-
-def _dialect(options: ParseOptions, delimiter: str, codec: str) -> Dialect:
-    return Dialect(delimiter, options.quote, codec, options.escape)
 
 
 def _names(feed: Window, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:

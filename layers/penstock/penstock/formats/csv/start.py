@@ -1,0 +1,200 @@
+"""How a CSV starts: the lines to skip, the delimiter, and where the header or the first record is.
+
+All of it is decided by the first bytes of a source. So one pass, the index, each span and each retry decide alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from penstock.errors import HeaderRowError
+from penstock.formats.csv.records import Dialect, Fields
+from penstock.formats.window import Window
+from penstock.model.parse_options import MOST_LINES, ParseOptions
+from penstock.model.wording import counted
+
+# Skipped lines, and the lines in which a header is looked for, are within so many bytes.
+START = 64 * 1024
+# The delimiters that are recognised, and the number of records that must agree.
+OTHERS, AGREEING = ";\t|", 100
+
+# A first line that Excel reads and does not show.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+_LINE_END = re.compile(rb"\r\n?|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The dialect of a source. ``notes`` tell what was found that the route does not say."""
+
+    dialect: Dialect
+    notes: tuple[str, ...] = ()
+
+
+def find_start(feed: Window, options: ParseOptions) -> Start:
+    """Return the dialect of a source, and move its window to the header or, without one, to the first record.
+
+    A line that only names the delimiter is one of the skipped lines. Blank lines may follow. Raises HeaderRowError.
+    """
+    codec = feed.encoding.codec
+    first, _ = feed.window(16)
+    line = _SEPARATOR_LINE.match(first.decode(codec, "replace"))
+    skipped = max(options.skip_lines, bool(line))
+    _skip_lines(feed, skipped, bounded=bool(line) and not options.skip_lines)
+    if line or options.delimiter_stated or options.delimiter != ParseOptions().delimiter:
+        signs = [line[1] if line else options.delimiter]
+    else:
+        others = [sign for sign in OTHERS if sign not in (options.quote, options.escape)]
+        signs = [options.delimiter, *others]
+    dialects = [Dialect(sign, options.quote, codec, options.escape) for sign in signs]
+    if options.find_header:
+        return _at_header(feed, dialects, options, skipped)
+    found = _delimited(feed, dialects, options) if len(dialects) > 1 else None
+    return Start(found, (_told(found),)) if found else Start(dialects[0])
+
+
+def _told(dialect: Dialect) -> str:
+    return f"delimiter {dialect.delimiter!r} found: the route sets none"
+
+
+def _skip_lines(feed: Window, count: int, *, bounded: bool) -> None:
+    """Skip physical lines: quotes mean nothing in them. ``bounded``: they are known to be there."""
+    if not count:
+        return
+    window, last = feed.window(16 if bounded else START)
+    ends = [line.end() for line in islice(_LINE_END.finditer(window), count)]
+    passed = ends[-1] if ends else 0
+    if len(ends) == count and (last or bounded or passed < len(window)):
+        feed.advance(passed)
+        return
+    if last and (not window.strip(b"\r\n") or (len(ends) == count - 1 and passed < len(window))):
+        feed.advance(len(window))
+        return
+    if not last:
+        raise HeaderRowError(
+            f"the first {counted(count, 'line')}, which skip_lines skips, {'has' if count == 1 else 'have'} more than "
+            f"{START:,} bytes",
+            offset=feed.offset,
+            hint="Correct parse.skip_lines in the route.",
+        )
+    lines = len(ends) + (passed < len(window))
+    raise HeaderRowError(
+        f"there {'is' if lines == 1 else 'are'} only {counted(lines, 'line')}, and skip_lines skips {count:,}",
+        offset=feed.offset,
+        hint="Correct parse.skip_lines in the route, or the file.",
+    )
+
+
+def _delimited(feed: Window, dialects: Sequence[Dialect], options: ParseOptions) -> Dialect | None:
+    """Return the dialect of the only other delimiter that fits; None if the first one fits, or if none is certain.
+
+    Another one may fit if the first record is one field by the first one. It fits if the header then holds all declared
+    columns, or if the header and the first records, one at least, have as many fields.
+    """
+    window, last = feed.window(START)
+    fields = _first_fields(dialects[0], window, last=last)
+    if len(fields) != 1 or fields[0] in options.declared or len(options.columns) == 1:
+        return None
+    named, alike = [], []
+    for dialect in dialects[1:]:
+        if dialect.delimiter not in fields[0]:
+            continue
+        spans = [span for span in islice(dialect.spans(window, last=last), 2 * AGREEING) if span[2]][: AGREEING + 1]
+        if not spans or dialect.stray(window[spans[0][0] : spans[0][1]]):
+            continue
+        header, width = spans[0][2], len(spans[0][2])
+        if width == 1 or (options.columns and width != len(options.columns)):
+            continue
+        if options.header and options.declared and set(options.declared) <= set(header):
+            named.append(dialect)
+        if len(spans) > options.header and all(len(span[2]) == width for span in spans):
+            alike.append(dialect)
+    found = named or alike
+    return found[0] if len(found) == 1 else None
+
+
+def _first_fields(dialect: Dialect, window: bytes, *, last: bool) -> Fields:
+    """Return the fields of the first record that is not blank. Nearly always only its line is parsed."""
+    return next((fields or [] for _, _, fields in _records_at_lines(dialect, window, last=last) if fields != []), [])
+
+
+def _records_at_lines(dialect: Dialect, window: bytes, *, last: bool) -> Iterator[tuple[int, int, Fields | None]]:
+    """Yield for each line its number, its first byte, and the fields of the record that begins there: none of a blank
+    line, and None if the record does not end."""
+    at = number = 0
+    while at < len(window):
+        found = _LINE_END.search(window, at)
+        if not found and not last:
+            return
+        end = found.end() if found else len(window)
+        line = window[at:end]
+        quotes = dialect.blank(line).count(dialect.quote_bytes) if dialect.quote else 0
+        # A record with an open quote goes on in the next line, and so does one with an escaped line end.
+        rest = quotes % 2 or line.rstrip(b"\r\n").endswith(dialect.escape.encode() or b"\n")
+        text, is_end = (window[at:], last) if rest else (line, True)
+        fields = next((fields for _, _, fields in dialect.spans(text, last=is_end)), None)
+        number += 1
+        yield number, at, fields
+        at = end
+
+
+@dataclass(slots=True)
+class _Search:
+    """The line that holds most of the declared columns."""
+
+    dialect: Dialect
+    lacking: list[str]
+    line: int = 0
+    at: int = 0
+    examined: int = 0
+
+
+def _search(dialect: Dialect, window: bytes, declared: Sequence[str], *, last: bool) -> _Search:
+    best = _Search(dialect, list(declared))
+    for number, at, fields in islice(_records_at_lines(dialect, window, last=last), MOST_LINES):
+        best.examined = number
+        lacking = [name for name in declared if name not in (fields or ())]
+        if len(lacking) < len(best.lacking):
+            best.lacking, best.line, best.at = lacking, number, at
+        if not lacking:
+            break
+    return best
+
+
+def _at_header(feed: Window, dialects: Sequence[Dialect], options: ParseOptions, skipped: int) -> Start:
+    """Move the window to the first line that holds all declared columns."""
+    window, last = feed.window(START)
+    if last and not window.strip(b"\r\n"):
+        return Start(dialects[0])
+    first = _search(dialects[0], window, options.declared, last=last)
+    searches = [first]
+    if first.lacking:
+        searches += [_search(dialect, window, options.declared, last=last) for dialect in dialects[1:]]
+    found = [search for search in searches if not search.lacking]
+    if len(found) > 1:
+        signs = " and ".join(repr(search.dialect.delimiter) for search in found)
+        raise HeaderRowError(
+            f"the header is found with the delimiters {signs}",
+            offset=feed.offset,
+            hint="Set parse.delimiter in the route.",
+        )
+    if not found:
+        raise _not_found(min(searches, key=lambda search: len(search.lacking)), feed, skipped)
+    feed.advance(found[0].at)
+    told = (_told(found[0].dialect),) if found[0].dialect is not dialects[0] else ()
+    return Start(found[0].dialect, (*told, f"header found in line {skipped + found[0].line:,}"))
+
+
+def _not_found(nearest: _Search, feed: Window, skipped: int) -> HeaderRowError:
+    """The error if no line holds all declared columns."""
+    names = ", ".join(map(repr, nearest.lacking))
+    where = f"; the nearest, line {skipped + nearest.line:,}, lacks {names}" if nearest.line else f": {names}"
+    after = f" after line {skipped:,}" if skipped else ""
+    return HeaderRowError(
+        f"none of the first {counted(nearest.examined, 'line')}{after} holds all declared columns{where}",
+        offset=feed.offset,
+        hint="Correct the columns in the route, or say where the header is by parse.skip_lines, without header.",
+    )
