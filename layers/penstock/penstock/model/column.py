@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Self
 
 from penstock.model.serialization import OMIT_DEFAULT
+from penstock.model.value_rules import USUAL, ValueRules
 
 
 class ColumnType(StrEnum):
@@ -24,6 +25,10 @@ class ColumnType(StrEnum):
     DATE = "date"
     TIMESTAMP = "timestamp"
     JSON = "json"
+
+
+NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT})
+TIMES = frozenset({ColumnType.DATE, ColumnType.TIMESTAMP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ ANY = ""
 class Column:
     """One column of a table. ``source`` is the field of the record (default: the column's name);
     ``keys`` is the path to it in nested records (default: ``source``, divided at dots).
-    ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps (default: ISO 8601).
+    ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps (default: ISO 8601);
+    ``rules`` say how texts are written otherwise.
 
     ``spellings`` names the only forms of text that an inferred column accepts (see `tables.spellings`); a declared
     column has none. ``storage`` is how an existing table stores the column, once it was read. Neither is part of a
@@ -87,6 +93,7 @@ class Column:
     storage: Storage | None = None
     keys: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     metadata: str = field(default="", metadata=OMIT_DEFAULT)
+    rules: ValueRules = field(default=USUAL, metadata=OMIT_DEFAULT)
 
 
 # The maximum number of field names in a receipt, and of characters of each.

@@ -7,8 +7,10 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from penstock.model.column import Column, ColumnType
+from penstock.model.value_rules import Epoch
 from penstock.routes.fields import Fields
 from penstock.routes.metadata import check_metadata, read_from
+from penstock.routes.value_rules import read_rules
 
 # The types whose texts a strptime pattern describes.
 FORMATTED_TYPES = (ColumnType.DATE, ColumnType.TIMESTAMP)
@@ -34,9 +36,10 @@ def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] 
         formats=fields.texts("format", ()),
         metadata=metadata,
     )
-    fields.refuse_unknown()
     _check_formats(fields, column)
     check_metadata(fields, column)
+    column = read_rules(fields, column)
+    fields.refuse_unknown()
     return column
 
 
@@ -44,7 +47,14 @@ def _check_formats(fields: Fields, column: Column) -> None:
     """Refuse a pattern that no text can match: it would reject every record."""
     if column.formats and column.type not in FORMATTED_TYPES:
         raise fields.complain("format", f"is for date and timestamp, not for {column.type}")
+    epochs = [pattern for pattern in column.formats if pattern in list(Epoch)]
+    if epochs and column.type is ColumnType.DATE:
+        raise fields.complain("format", f"{epochs[0]} is for timestamp, not for date")
+    if len(set(epochs)) > 1:
+        raise fields.complain("format", f"{epochs[0]} and {epochs[1]} cannot be told apart: choose one")
     for pattern in column.formats:
+        if pattern in epochs:
+            continue
         try:
             datetime.strptime(_EXAMPLE.strftime(pattern).strip(), pattern)  # noqa: DTZ007  # only a check
         except (ValueError, re.error) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
@@ -57,6 +58,27 @@ class Fields:
         value = self._get(field, default)
         if not isinstance(value, bool):
             raise self.complain(field, f"must be true or false, not {value!r}")
+        return value
+
+    def is_flag(self, field: str) -> bool:
+        """Whether the field is true or false."""
+        return isinstance(self._table.get(field), bool)
+
+    def scalar(self, field: str) -> str:
+        """Read a string, a number, true or false, or a date or time, as a text of the usual form."""
+        value = self._get(field)
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, date):
+            return value.isoformat()
+        if not isinstance(value, str | int | float):
+            raise self.complain(field, f"must be a text, a number, a date, true or false, not {_shown(value)}")
+        return str(value)
+
+    def count(self, field: str, most: int) -> int:
+        value = self._get(field)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            raise self.complain(field, f"must be a whole number from 0 to {most}, not {_shown(value)}")
         return value
 
     def choice(self, field: str, allowed: Iterable[str], default: str) -> str:

@@ -56,9 +56,13 @@ class ColumnKind(ABC):
     def accepts(self, cells: Cells) -> bool:
         """Whether all texts are in the common form."""
 
+    def regular(self, cells: Cells) -> Cells | None:
+        """The texts in the common form, if all are or can be converted at once."""
+        return cells if self.accepts(cells) else None
+
     @abstractmethod
     def values(self, texts: Sequence[str]) -> Iterable[object]:
-        """The values of texts that were accepted, at the speed of C where there is a way."""
+        """The values of texts in the common form, at the speed of C where there is a way."""
 
     @abstractmethod
     def value(self, text: str) -> object:

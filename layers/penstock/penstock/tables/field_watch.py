@@ -76,7 +76,7 @@ class FieldWatch:
             for each in missing
             if each not in paths
             or paths[each][0] not in names
-            or not any(_has(record, paths[each]) for record in records)
+            or not any(has_field(record, paths[each]) for record in records)
         )
 
 
@@ -87,7 +87,8 @@ def path_of(column: Column) -> tuple[str, ...]:
     return tuple(column.source.split(".")) if column.source else (column.name,)
 
 
-def _has(record: object, path: tuple[str, ...]) -> bool:
+def has_field(record: object, path: tuple[str, ...]) -> bool:
+    """Whether a JSON record has a field, be it null."""
     for name in path:
         if not isinstance(record, Mapping) or name not in record:
             return False

@@ -1,15 +1,19 @@
-"""Chooses the kind that reads a column, by its type, formats, spellings, and its type in an existing table."""
+"""Chooses the kind that reads a column, by its type, rules, spellings, and its type in an existing table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from penstock.model.column import Column, ColumnType
+from penstock.model.column import NUMBERS, TIMES, Column, ColumnType
+from penstock.model.value_rules import USUAL
 from penstock.tables.column_kinds import BooleanKind, ColumnKind, FloatKind, IntegerKind, NumericKind, TextKind
+from penstock.tables.conversions import CaseConversion, Conversion, ConvertedKind, WordsConversion
 from penstock.tables.documents import JsonKind
+from penstock.tables.numerals import NumberConversion
 from penstock.tables.spellings import ANY_SPELLING, SpelledKind
 from penstock.tables.stored_kinds import stored_kind
-from penstock.tables.times import DateKind, FormattedDateKind, FormattedTimestampKind, TimestampKind
+from penstock.tables.time_formats import TimeConversion
+from penstock.tables.times import DateKind, TimestampKind
 
 PLAIN: Mapping[ColumnType, ColumnKind] = {
     ColumnType.TEXT: TextKind(),
@@ -21,12 +25,23 @@ PLAIN: Mapping[ColumnType, ColumnKind] = {
     ColumnType.TIMESTAMP: TimestampKind(),
     ColumnType.JSON: JsonKind(),
 }
-FORMATTED = {ColumnType.DATE: FormattedDateKind, ColumnType.TIMESTAMP: FormattedTimestampKind}
 
 
-def is_formatted(column: Column) -> bool:
-    """Whether the column is read by the formats of the route."""
-    return bool(column.formats) and column.type in FORMATTED
+def conversion_of(column: Column) -> Conversion | None:
+    """How the texts of a column differ from the usual form; None if they do not."""
+    rules = column.rules
+    if column.type in TIMES and (column.formats or rules.are_of_times):
+        return TimeConversion(column.type, column.formats, rules)
+    if column.type in NUMBERS and rules.are_of_numbers:
+        return NumberConversion(rules, floating=column.type is ColumnType.FLOAT)
+    if column.type is ColumnType.BOOLEAN and (rules.true or rules.false):
+        return WordsConversion(rules.true, rules.false)
+    return CaseConversion(rules.case) if rules.case else None
+
+
+def is_converted(column: Column) -> bool:
+    """Whether the texts of a column are not loaded as they are."""
+    return bool(column.formats and column.type in TIMES) or column.rules != USUAL
 
 
 def is_spelled(column: Column) -> bool:
@@ -37,12 +52,19 @@ def is_spelled(column: Column) -> bool:
 def stays_raw(column: Column) -> bool:
     """Whether a valid text is stored as it is: the table holds the column as text, whatever the route declares."""
     held = column.storage
-    return held is not None and held.type is ColumnType.TEXT and not is_formatted(column)
+    return held is not None and held.type is ColumnType.TEXT and not conversion_of(column)
 
 
 def kind_of(column: Column) -> ColumnKind:
     """The kind that reads the texts of a column."""
-    kind = FORMATTED[column.type](column.formats) if is_formatted(column) else PLAIN[column.type]
+    kind = PLAIN[column.type]
     if is_spelled(column):
         kind = SpelledKind(kind, column.spellings)
-    return stored_kind(kind, column.storage) if column.storage else kind
+    held = column.storage
+    if held:
+        kind = stored_kind(kind, held)
+    conversion = conversion_of(column)
+    if not conversion:
+        return kind
+    keeps_text = held is not None and held.type in (ColumnType.TEXT, None)
+    return ConvertedKind(kind, conversion, at_once=column.type is ColumnType.TEXT or not keeps_text)

@@ -9,7 +9,7 @@ Each of these must hold, or there is no validator:
 - rows are wanted as texts, and all go to one table;
 - every field of the file belongs to exactly one column, and there are several: an empty line is then no row;
 - delimiter and quote are among those that no number, date or word contains;
-- columns have types that PostgreSQL reads as they come: no JSON, no formats of the route.
+- columns have types that PostgreSQL reads as they come: no JSON, no formats or other rules of the route.
 
 A quote stands only around a whole field, and no field holds a CR or a NUL. Null is the empty field.
 """
@@ -25,7 +25,7 @@ from penstock.model.record import CsvValidator, RawCsv
 from penstock.model.table import Table
 from penstock.tables.column_kinds import BooleanKind
 from penstock.tables.database_texts import is_checked
-from penstock.tables.kind_choice import is_formatted, is_spelled
+from penstock.tables.kind_choice import is_converted, is_spelled
 from penstock.tables.spellings import ZONES
 
 SEVERAL = 2
@@ -125,7 +125,7 @@ def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
 
 def _is_converted(column: Column) -> bool:
     held = column.storage
-    if column.type is ColumnType.JSON or is_formatted(column) or column.metadata:
+    if column.type is ColumnType.JSON or is_converted(column) or column.metadata:
         return True
     return held is not None and is_checked(held) and (held.type is None or held.in_bytes)
 

@@ -6,7 +6,7 @@ read value by value, to find the bad records and to convert unusual forms to the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import TypeAlias, cast
@@ -18,18 +18,27 @@ from penstock.model.lazy_sequence import LazySequence
 from penstock.model.load import Rows
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
+from penstock.model.value_rules import Trim
 from penstock.model.xml_values import UntypedRecord
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_kinds import Cells, ColumnKind
+from penstock.tables.conversions import ConvertedKind, Typed
 from penstock.tables.documents import JsonKind, WrittenJsonKind
 from penstock.tables.field_names import did_you_mean, name_problems
-from penstock.tables.field_watch import path_of
+from penstock.tables.field_watch import has_field, path_of
 from penstock.tables.forms import FORMS, Form, RowForm
-from penstock.tables.kind_choice import kind_of, stays_raw
+from penstock.tables.kind_choice import is_converted, kind_of, stays_raw
 from penstock.tables.rescue import Rescue, is_rescued, raw_value
 
 # Characters of a message that lists a header.
 MESSAGE = 1000
+
+# How texts are trimmed.
+STRIPS: Mapping[Trim, Callable[[str], str]] = {
+    Trim.BOTH: str.strip,
+    Trim.LEFT: str.lstrip,
+    Trim.RIGHT: str.rstrip,
+}
 
 MISSING = "is null, but may not be"
 
@@ -178,7 +187,15 @@ class RowConverter:
         for position, reason in name_problems(records).items():
             faults.add(position, "", reason)
         for column, get in zip(self.fields, self.getters, strict=True):
-            yield as_texts(list(map(get, records)), column)
+            values = list(map(get, records))
+            if (default := default_of(column)) is not None:
+                path = path_of(column)
+                values = [
+                    value if value is not None or has_field(record, path) else default
+                    for value, record in zip(values, records, strict=True)
+                ]
+            texts, wrong = as_texts(values, column)
+            yield _typed(values, texts) if is_converted(column) else texts, wrong
 
 
 class _Reader:
@@ -191,7 +208,12 @@ class _Reader:
         if json and column.type is ColumnType.TEXT and not column.metadata:
             self.nulls -= {""}
         self.kind: ColumnKind = kind_of(column)
+        self.is_converted = isinstance(self.kind, ConvertedKind)
         self.as_written = stays_raw(column)
+        self.json = json
+        self.rules = column.rules
+        self.default = default_of(column)
+        self.prepares = self.default is not None or bool(self.rules.trim)
         # Null tokens that are also valid values of the column. They must be searched for.
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
         self.form = form
@@ -199,6 +221,8 @@ class _Reader:
     def read(self, texts: Sequence[str | None], faults: RejectReasons) -> tuple[Sequence[object], bool]:
         """The column in the wanted form, and whether it is known to hold no None. Bad positions hold None, and are
         reported."""
+        if self.prepares:
+            texts = self._prepared(texts)
         if any(token in texts for token in self.plausible):
             texts = self._without_nulls(texts)
         cells = self._accepted(texts)
@@ -207,11 +231,27 @@ class _Reader:
             cells = self._accepted(texts)
         if not cells:
             return [self._one(position, text, faults) for position, text in enumerate(texts)], False
-        full = cells.texts is texts
-        if self.form.values is None:
+        full = len(cells.texts) == len(texts)
+        values: Iterable[object] = cells.texts
+        if self.form.values is not None:
+            values = self.form.values(self.kind, cells.texts)
+        elif not self.is_converted:
             return texts, full
-        values = iter(self.form.values(self.kind, cells.texts))
-        return list(values) if full else [None if text is None else next(values) for text in texts], full
+        if full:
+            return list(values), True
+        found = iter(values)
+        return [None if text is None else next(found) for text in texts], False
+
+    def _prepared(self, texts: Sequence[str | None]) -> Sequence[str | None]:
+        """Without the white space that the route removes, and with its default. JSON has a null of its own, which
+        stays null; where a field is absent, `RowConverter` puts the default."""
+        strip = STRIPS.get(self.rules.trim)
+        if strip:
+            texts = [text if text is None or isinstance(text, Typed) else strip(text) for text in texts]
+        if self.default is None:
+            return texts
+        nulls = self.nulls if self.json else self.nulls | {None}
+        return [self.default if text in nulls else text for text in texts]
 
     def read_alike(self, texts: Sequence[str | None], faults: RejectReasons) -> tuple[Sequence[object], bool]:
         """As `read`, for a text that is repeated."""
@@ -220,14 +260,14 @@ class _Reader:
         return self.read(texts, faults) if only.reasons else (list(column) * len(texts), is_full)
 
     def _accepted(self, texts: Sequence[str | None]) -> Cells | None:
-        """The values that are not null, if all are in the common form."""
+        """The values that are not null, in the common form, if all are or can be converted at once."""
         try:
             cells = Cells(cast("Sequence[str]", texts))
         except TypeError:  # nothing finds a None as fast
             if self.required:
                 return None
             cells = Cells([text for text in texts if text is not None])
-        return cells if not cells.texts or self.kind.accepts(cells) else None
+        return self.kind.regular(cells) if cells.texts else cells
 
     def _without_nulls(self, texts: Sequence[str | None]) -> Sequence[str | None]:
         return [None if text in self.nulls else text for text in texts]
@@ -245,6 +285,21 @@ class _Reader:
 
     def _in_form(self, text: str, value: object) -> object:
         return self.form.value(self.kind, text, value, self.as_written)
+
+
+def default_of(column: Column) -> Typed | None:
+    """The text for a field that is absent or empty; None without a default."""
+    return None if column.rules.default is None else Typed(column.rules.default)
+
+
+def _typed(values: Sequence[object], texts: Sequence[str | None]) -> Sequence[str | None]:
+    """The texts, marked where JSON has a type of its own: a number, true or false."""
+    if set(map(type, values)) == {str}:
+        return texts
+    return [
+        text if text is None or isinstance(value, str) else Typed(text)
+        for value, text in zip(values, texts, strict=True)
+    ]
 
 
 def _position(table: Table, column: Column, names: Sequence[str]) -> int:

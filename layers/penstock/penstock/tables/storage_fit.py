@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from penstock.errors import InvalidTableError
-from penstock.model.column import ANY, Column, ColumnType, Storage
+from penstock.model.column import ANY, NUMBERS, Column, ColumnType, Storage
 from penstock.model.rescue_column import RESCUE_TYPES
 from penstock.model.table import Evolve, Table, TablePlan
 from penstock.tables.chunk_builder import with_tables
 from penstock.tables.spellings import SPELLINGS
-
-NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT})
 
 Storages = Mapping[str, Storage]
 """How a table holds its columns, by their names."""

@@ -1,13 +1,11 @@
-"""Dates and timestamps: ISO 8601, or the formats of the route."""
+"""Dates and timestamps of ISO 8601."""
 
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import ClassVar
 
 from penstock.tables.column_kinds import Cells, ColumnKind, shown
@@ -15,45 +13,12 @@ from penstock.tables.column_kinds import Cells, ColumnKind, shown
 # PostgreSQL keeps microseconds, and would round what is smaller.
 DIGITS_OF_SECONDS = 6
 
-# Dates repeat in a file, and strptime takes microseconds.
-REMEMBERED = 16_384
-
 
 def not_iso(text: str, what: str, example: str) -> ValueError:
     """The reject reason of a text that may be a date or a time in a form that the route must declare."""
     if any(character.isdigit() for character in text):
         return ValueError(f"{shown(text)} is not {what} of ISO 8601, such as {example}: declare the column's format")
     return ValueError(f"{shown(text)} is not {what}")
-
-
-class FormattedKind(ColumnKind):
-    """In the formats of the route, the first that fits: patterns of strptime."""
-
-    def __init__(self, formats: tuple[str, ...]) -> None:
-        self.formats = formats
-        self.value_of = lru_cache(REMEMBERED)(self.parse)
-
-    def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # whatever they are: PostgreSQL reads only ISO 8601
-        return False
-
-    def values(self, texts: Sequence[str]) -> Iterable[object]:
-        return map(self.value, texts)
-
-    def value(self, text: str) -> object:
-        return self.value_of(text)
-
-    @abstractmethod
-    def parse(self, text: str) -> object:
-        """Its value. Raises ValueError."""
-
-    def moment(self, text: str) -> datetime:
-        """By the first format that fits. Raises ValueError."""
-        for pattern in self.formats:
-            try:
-                return datetime.strptime(text.strip(), pattern)  # noqa: DTZ007  # the zone is added by the subclass
-            except ValueError:
-                continue
-        raise ValueError(f"{shown(text)} is not in the format {' or '.join(map(repr, self.formats))}")
 
 
 class DateKind(ColumnKind):
@@ -81,13 +46,6 @@ class DateKind(ColumnKind):
             return date.fromisoformat(match[1])
         except ValueError:
             raise ValueError(f"{shown(text)} is not a date") from None
-
-
-class FormattedDateKind(FormattedKind):
-    """A day in the formats of the route."""
-
-    def parse(self, text: str) -> object:
-        return self.moment(text).date()
 
 
 def zoned(moment: datetime) -> datetime:
@@ -125,6 +83,13 @@ class TimestampKind(ColumnKind):
         return map(zoned, map(datetime.fromisoformat, texts))
 
     def value(self, text: str) -> object:
+        moment = self.moment(text)
+        if abs(moment.utcoffset() or timedelta()) >= self.farthest:
+            raise ValueError(f"{shown(moment.isoformat())} has an offset of 16 hours or more")
+        return zoned(moment)
+
+    def moment(self, text: str) -> datetime:
+        """Its moment; without a zone if the text has none. Raises ValueError."""
         match = self.pattern.fullmatch(text.strip().upper().replace(" ", "T", 1))
         if not match:
             raise not_iso(text, "a timestamp", "2024-12-31T23:30:00Z")
@@ -135,16 +100,4 @@ class TimestampKind(ColumnKind):
         fraction = self.fraction.search(match[2] or "")
         if fraction and fraction[1][DIGITS_OF_SECONDS:].strip("0"):
             raise ValueError(f"{shown(text)} has digits beyond microseconds, which would be lost")
-        return self.checked(moment)
-
-    def checked(self, moment: datetime) -> datetime:
-        if abs(moment.utcoffset() or timedelta()) >= self.farthest:
-            raise ValueError(f"{shown(moment.isoformat())} has an offset of 16 hours or more")
-        return zoned(moment)
-
-
-class FormattedTimestampKind(FormattedKind):
-    """A timestamp in the formats of the route; without a zone it is UTC."""
-
-    def parse(self, text: str) -> object:
-        return TimestampKind().checked(self.moment(text))
+        return moment
