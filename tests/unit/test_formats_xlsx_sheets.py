@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -130,7 +131,6 @@ def test_rows_before_the_header_are_counted_as_the_spreadsheet_counts_them() -> 
         ["n", "i", "x", "p"],
         [None, "1", "Zoë", "1.5"],
     ]
-    assert batches(data, replace(XLSX, skip_rows=5)) == []
 
 
 def test_a_range_says_where_the_table_is() -> None:
@@ -164,6 +164,21 @@ def test_what_cannot_be_read_outside_the_range_costs_nothing() -> None:
 def test_the_first_row_of_a_range_is_its_header() -> None:
     with pytest.raises(HeaderRowError, match="row 2, the first of A2:D, holds no header"):
         table(book({"A": REPORT}), range="A2:D")
+
+
+@pytest.mark.parametrize(
+    ("options", "area"),
+    [
+        ({"skip_rows": 8}, "A9:XFD1048576"),
+        ({"skip_rows": 8, "header": False, "columns": ("a",)}, "A9:XFD1048576"),
+        ({"range": "B9:C"}, "B9:C1048576"),
+        ({"range": "X:Z"}, "X1:Z1048576"),
+    ],
+)
+def test_values_that_all_lie_elsewhere_are_an_error(options: dict[str, Any], area: str) -> None:
+    with pytest.raises(HeaderRowError, match=f"the sheet holds values, but none in {area}"):
+        batches(book({"A": REPORT}), replace(XLSX, **options))
+    assert not sum(batch.count for batch in batches(book({"A": []}), replace(XLSX, **options)))
 
 
 def test_the_header_is_the_first_row_with_all_declared_columns() -> None:
@@ -254,6 +269,7 @@ def test_several_sheets_follow_each_other_each_with_its_own_header() -> None:
 
 def test_the_records_of_a_sheet_that_names_no_table_are_rejected() -> None:
     found = batches(MANY, replace(SEVERAL, refuse_others=True))
+    assert not batches(MANY, replace(XLSX, range="A9:B", sheets=(SheetTable("x*"),), refuse_others=True))[0].rows
     [notes] = [batch for batch in found if batch.sheet == "Notes"]
     reason = "the sheet 'Notes' names no table"
     assert [(r.position.row, r.reason, r.position.raw) for r in notes.rejects] == [

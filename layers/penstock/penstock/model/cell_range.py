@@ -25,6 +25,9 @@ class CellRange:
     right: int = COLUMNS - 1
     fixed: bool = False
 
+    def __str__(self) -> str:
+        return f"{column_letters(self.left)}{self.first_row}:{column_letters(self.right)}{self.last_row}"
+
     @property
     def width(self) -> int:
         return self.right - self.left + 1
@@ -32,6 +35,9 @@ class CellRange:
     @property
     def has_all_columns(self) -> bool:
         return self.width == COLUMNS
+
+
+WHOLE_SHEET = CellRange()
 
 
 def read_range(text: str) -> CellRange:

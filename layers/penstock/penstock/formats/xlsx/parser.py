@@ -22,7 +22,7 @@ from penstock.formats.xlsx.sheet_choice import choose_sheets
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Sheet, Workbook
 from penstock.limits import MIB
-from penstock.model.cell_range import CellRange, read_range
+from penstock.model.cell_range import WHOLE_SHEET, CellRange, read_range
 from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions, SheetTable
 from penstock.model.record import RAW_LIMIT, Batch
@@ -91,7 +91,8 @@ def parse_xlsx(
         strings = Strings(workbook, limits.strings_bytes)
         row = 1
         for number, (sheet, table) in enumerate(chosen):
-            rows = sheet_rows(workbook, sheet.part, strings, options.max_record, area)
+            within = area if table else WHOLE_SHEET
+            rows = sheet_rows(workbook, sheet.part, strings, options.max_record, within)
             with _naming(sheet, options):
                 opened = _open_sheet(rows, sheet, table, options, area)
             if opened is None:

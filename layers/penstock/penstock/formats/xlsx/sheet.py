@@ -13,20 +13,19 @@ from string import ascii_uppercase
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
-from penstock.errors import BadDocumentError
+from penstock.errors import BadDocumentError, HeaderRowError
 from penstock.formats.xlsx.cells import CellType, moment_text, number_text, plain_text
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Workbook
 from penstock.formats.xlsx.xml import MAIN, Attributes, Skipper, namespace_of, new_parser, whole
 from penstock.limits import MIB
-from penstock.model.cell_range import COLUMNS, CellRange, column_number
+from penstock.model.cell_range import COLUMNS, WHOLE_SHEET, CellRange, column_number
 from penstock.model.record import RAW_LIMIT
 
 # Bytes of XML that one row may take where records of 1 MiB are allowed, as they are by default: four times as many.
 ROW_BYTES = 4 * MIB
 
 _LETTERS = 3
-_ALL = CellRange()
 
 
 class SheetRow(NamedTuple):
@@ -38,23 +37,31 @@ class SheetRow(NamedTuple):
 
 
 def sheet_rows(
-    workbook: Workbook, part: str, strings: Strings, max_record: int, area: CellRange = _ALL
+    workbook: Workbook, part: str, strings: Strings, max_record: int, area: CellRange = WHOLE_SHEET
 ) -> Iterator[SheetRow]:
     """The rows of a sheet, within an area, that hold anything. Memory: one slice of XML and its rows, a row of at most
-    ROW_BYTES."""
+    ROW_BYTES. Raises HeaderRowError if the sheet holds values, but none in the area."""
     parser = new_parser(part)
     kind = _RowReader if area.has_all_columns else partial(_ColumnsReader, area)
     reader = kind(part, parser, strings, workbook.moments, max_record, since_1904=workbook.since_1904)
     longest = max(ROW_BYTES, 4 * max_record)
+    inside = outside = False
     for _ in workbook.feed(part, parser):
         if reader.begun is not None and parser.CurrentByteIndex - reader.begun > longest:
             raise BadDocumentError(f"{part} holds a row of more than {longest:,} bytes", offset=0)
-        yield from (
-            reader.rows
-            if area is _ALL
-            else [row for row in reader.rows if area.first_row <= row.number <= area.last_row]
-        )
+        found = reader.rows
+        if area != WHOLE_SHEET:
+            found = [row for row in reader.rows if area.first_row <= row.number <= area.last_row]
+            inside = inside or bool(found)
+            outside = outside or len(found) < len(reader.rows) or reader.outside
+        yield from found
         reader.rows.clear()
+    if outside and not inside:
+        raise HeaderRowError(
+            f"the sheet holds values, but none in {area}",
+            offset=0,
+            hint="Correct parse.range or parse.skip_rows in the route.",
+        )
 
 
 def shown(cells: list[str | None]) -> list[str | None]:
@@ -76,6 +83,9 @@ class _RowReader:
     All others are passed over with what they hold, such as extensions, and how a string is pronounced. Names are
     interned: that they are the same object is all that is compared.
     """
+
+    # Whether there are values in columns that do not count.
+    outside = False
 
     # Attributes in slots: with more than 30 in a dict, Python looks each up by its name.
     __slots__ = (
@@ -268,10 +278,11 @@ class _RowReader:
 class _ColumnsReader(_RowReader):
     """Leaves out the cells outside some columns, also those that cannot be read."""
 
-    __slots__ = ("_area",)
+    __slots__ = ("_area", "outside")
 
     def __init__(self, area: CellRange, *args: Any, **options: Any) -> None:
         self._area = area
+        self.outside = False
         super().__init__(*args, **options)
 
     def _end_cell(self) -> None:
@@ -279,5 +290,6 @@ class _ColumnsReader(_RowReader):
         super()._end_cell()
         if not self._area.left <= self._column <= self._area.right:
             self._fault = fault
+            self.outside = True
             if self._column < len(self._cells):
                 self._cells[self._column] = None
