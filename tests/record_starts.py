@@ -91,10 +91,22 @@ def marks(size: int, piece: int) -> list[int]:
 
 
 def options_for(
-    form: Format, *, header: bool = False, max_record: int = 1000, quote: str = '"', escape: str = ""
+    form: Format,
+    *,
+    header: bool = False,
+    max_record: int = 1000,
+    quote: str = '"',
+    escape: str = "",
+    comment: str = "",
 ) -> ParseOptions:
     return ParseOptions(
-        format=form, header=header, columns=("a", "b"), max_record=max_record, quote=quote, escape=escape
+        format=form,
+        header=header,
+        columns=("a", "b"),
+        max_record=max_record,
+        quote=quote,
+        escape=escape,
+        comment=comment,
     )
 
 
@@ -104,6 +116,7 @@ CSV_PARTS = st.sampled_from(
     [
         *("a", ",", ";", "\n", "\r", "\r\n", '"', '""', "é€😀", "\ufeff", " ", "sep=;\n"),
         *("\\", '\\"', "\\\\", "\\\n", "\\,", "\\\r\n", '"\\"', '"a\\"b"', "\\é"),
+        *("#", "#a\n", '\n#"', "#\\\r\n", '"#"\n', '"\n#",'),
         *('"a,b"', '"a\nb"', '5"', '"a""b"', ',"",', '"a" b', '""\n', 'a,"b",c\n', '"\n,"', '"a,"\n', "\n\n\n"),
     ]
 )
@@ -126,7 +139,16 @@ def sources() -> st.SearchStrategy[ParsedSource]:
     csv = st.builds(options_for, st.just(Format.CSV), header=st.booleans(), quote=st.sampled_from(['"', '"', ""]))
     escaped = st.builds(options_for, st.just(Format.CSV), header=st.booleans(), escape=st.just("\\"), max_record=LIMITS)
     lines = st.builds(options_for, st.just(Format.JSONL), max_record=LIMITS)
-    csv |= escaped
+    commented = st.builds(
+        options_for,
+        st.just(Format.CSV),
+        header=st.booleans(),
+        quote=st.sampled_from(['"', '"', ""]),
+        escape=st.sampled_from(["", "\\"]),
+        comment=st.just("#"),
+        max_record=LIMITS,
+    )
+    csv |= escaped | commented
     return st.builds(parsed_source, csv_texts(), csv) | st.builds(parsed_source, line_texts(), lines)
 
 

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from penstock.model.parse_options import Format, LineLength, Trim, Units
+from penstock.model.parse_options import Extra, Format, LineLength, Trim, Units
 from penstock.model.table import Evolve, Mode
 
 R = TypeVar("R")
+
+QUOTING = ("standard", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,11 @@ class TableOptions:
     delimiter: str | None = None
     quote: str | None = None
     escape: str | None = None
+    quoting: str | None = None
+    comment: str | None = None
+    skip_footer: int | None = None
+    footer: str | None = None
+    extra: str | None = None
     encoding: str | None = None
     no_header: bool = False
     skip_lines: int = 0
@@ -62,6 +69,11 @@ class TableOptions:
             "delimiter": {"\\t": "\t", "tab": "\t"}.get(self.delimiter or "", self.delimiter),
             "quote": self.quote,
             "escape": self.escape,
+            "quoting": self.quoting,
+            "comment": self.comment,
+            "skip_footer": self.skip_footer,
+            "footer": self.footer,
+            "extra": self.extra,
             "encoding": self.encoding,
             "header": not self.no_header,
             "skip_lines": self.skip_lines,
@@ -108,6 +120,13 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--delimiter", metavar="CHAR", help="Field separator of a CSV; \\t for a tab.  [default: , or found]")
     @click.option("--quote", metavar="CHAR", help='Quote character of a CSV.  [default: "]')
     @click.option("--escape", metavar="CHAR", help="Escape character of a CSV: \\\\ for a backslash.  [default: none]")
+    @click.option("--quoting", type=_one_of(QUOTING), help="none: quotes of a CSV are text.  [default: standard]")
+    @click.option("--comment", metavar="CHAR", help="Lines of a CSV that begin with it are no records.")
+    @click.option("--skip-footer", type=int, metavar="N", help="The last N lines of a CSV are no records.")
+    @click.option(
+        "--footer", metavar="REGEX", help="First line of the footer of a CSV; its group rows is the number of records."
+    )
+    @click.option("--extra", type=_one_of(Extra), help="Records with more fields than the header.  [default: reject]")
     @click.option("--encoding", metavar="NAME", help="Text encoding.  [default: utf-8]")
     @click.option("--no-header", is_flag=True, help="The CSV has no header row; --columns names the fields.")
     @click.option(

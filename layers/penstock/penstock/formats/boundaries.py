@@ -49,9 +49,9 @@ class Rules(Protocol):
 class Text:
     """How the records of a source are separated; JSON-able.
 
-    ``delimiter``, ``quote`` and ``escape`` are bytes of the source, written as Latin-1. ``lead`` bytes precede the
-    first record: a byte order mark, and the lines before the header. ``format`` is empty for CSV, and
-    for JSON Lines, which has no delimiter: the first release did not write it.
+    ``delimiter``, ``quote``, ``escape`` and ``comment`` are bytes of the source, written as Latin-1. ``lead`` bytes
+    precede the first record: a byte order mark, and the lines before the header. ``format`` is empty for CSV, and for
+    JSON Lines, which has no delimiter: the first release did not write it.
     """
 
     delimiter: str = ""
@@ -60,6 +60,7 @@ class Text:
     lead: int = 0
     escape: str = ""
     format: str = field(default="", metadata=OMIT_DEFAULT)
+    comment: str = field(default="", metadata=OMIT_DEFAULT)
 
     def rules(self) -> Rules:
         """Return the rules of the format. Raises CorruptIndexError if there is no format of that name."""

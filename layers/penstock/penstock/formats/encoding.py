@@ -136,6 +136,11 @@ class Offsets:
         return self._offset
 
 
+def is_one_byte(sign: str, codec: str) -> bool:
+    """Return whether exactly one byte decodes to the sign: Arabic code pages have two bytes for the same comma."""
+    return len(sign.encode(codec)) == 1 and bytes(range(256)).decode(codec, "replace").count(sign) == 1
+
+
 def whole_characters(readable: bytes) -> int:
     """Return how many bytes of UTF-8, cut anywhere, are complete characters."""
     for back in range(1, min(4, len(readable)) + 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from penstock.formats.encoding import HEAD, Encoding, encoding_of, whole_characters
@@ -71,6 +71,12 @@ class Window:
             if not count:
                 return
             self.advance(count)
+
+    def filter_rest(self, cut: Callable[[Iterable[bytes], Encoding, int], Iterator[bytes]]) -> None:
+        """Let a filter take the readable bytes from here on; it gets the encoding and the offset, too."""
+        rest = chain([self._buffer[self._at :]], self._chunks)
+        self._buffer, self._at = b"", 0
+        self._chunks = cut(rest, self.encoding, self.offset)
 
     def _fill(self, size: int) -> None:
         have = len(self._buffer) - self._at

@@ -91,7 +91,14 @@ class TableSpanPlanner:
         has_loaded = resume.offset > 0
         first = (resume.offset, resume.row) if has_loaded else (boundaries[0].entry.record, boundaries[0].entry.row)
         spans = list(
-            cut_records(boundaries, first=first, total=plan.total, source_size=spec.job.source.encoded_size, span=size)
+            cut_records(
+                boundaries,
+                first=first,
+                total=plan.total,
+                source_size=spec.job.source.encoded_size,
+                span=size,
+                tail=plan.table_plan.parse.footer_bytes,
+            )
         )
         if not spans:
             # No record is left: the rest is as in ingest, to check the header and finish.

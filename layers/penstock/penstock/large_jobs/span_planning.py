@@ -89,18 +89,25 @@ def cut_parts(
 
 
 def cut_records(
-    boundaries: Sequence[SpanBoundary], *, first: tuple[int, int], total: int, source_size: int, span: int
+    boundaries: Sequence[SpanBoundary],
+    *,
+    first: tuple[int, int],
+    total: int,
+    source_size: int,
+    span: int,
+    tail: int = 0,
 ) -> Iterator[Span]:
     """Yield spans of complete records, from ``first`` (offset and row).
 
-    A span ends at the first record of an entry that is at least ``span`` bytes after the entry of its start.
+    A span ends at the first record of an entry that is at least ``span`` bytes after the entry of its start. No cut is
+    in the last ``tail`` bytes: a footer may begin there.
     """
     borders = [first]
     # Measured by records, every second entry at just that distance would be slightly too near.
     reached = max(boundary.entry.decoded for boundary in boundaries if boundary.entry.decoded <= first[0])
     for boundary in boundaries:
         entry = boundary.entry
-        if reached + span <= entry.decoded and borders[-1][0] < entry.record < total:
+        if reached + span <= entry.decoded and borders[-1][0] < entry.record < total - tail:
             borders.append((entry.record, entry.row))
             reached = entry.decoded
     starts = [start for start, _ in borders]

@@ -141,7 +141,8 @@ class TableSteps:
                 values=source_values(spec.job, spans.table_plan),
             )
             with noting_changes(sink, spans.table_plan):
-                return loader.load(pieces, replace(spans.within, offset=span.start, row=span.first_row))
+                within = replace(spans.within, offset=span.start, row=span.first_row, is_last=span.following is None)
+            return loader.load(pieces, within)
 
     def check_rejects(self, spec: JobSpec, plan: TablePlan, total: Receipt) -> None:
         """Raises TooManyRejectsError if all spans together have more rejects than the route allows."""

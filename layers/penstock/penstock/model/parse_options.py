@@ -50,6 +50,17 @@ class Trim(StrEnum):
     NONE = "none"
 
 
+class Extra(StrEnum):
+    """What becomes of a record with more fields than the header. IGNORE: the surplus fields are left out."""
+
+    REJECT = "reject"
+    IGNORE = "ignore"
+
+
+# A footer takes at most so many bytes.
+FOOTER_BYTES = 64 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class SheetTable:
     """The sheets of one table: their name or pattern, and the names that ``header = "auto"`` looks for. ``read``: False
@@ -65,7 +76,9 @@ class ParseOptions:
     """The ``[route.parse]`` table.
 
     ``columns`` names the columns of a CSV without header (or with ``header = true`` replaces its names). The character
-    after ``escape`` is literal; empty: no escape character.
+    after ``escape`` is literal; empty: no escape character. An empty ``quote``: quotes are text. Lines that begin with
+    ``comment`` are no records. ``skip_footer`` lines at the end are none either, or those from the first one that
+    ``footer`` matches; its group ``rows`` is the number of records.
     ``records`` is the path to the list of records in a JSON document, keys joined by dots; empty: the document.
     ``records_at``: for each key of that path, how many keys of the same name precede the right one.
     ``sheet`` is the name of a sheet, its number (``#2``) or a pattern of names; empty: the first.
@@ -108,3 +121,12 @@ class ParseOptions:
     refuse_others: bool = field(default=False, metadata=OMIT_DEFAULT)
     skip_lines: int = field(default=0, metadata=OMIT_DEFAULT)
     delimiter_stated: bool = field(default=False, compare=False, metadata=OMIT_DEFAULT)
+    comment: str = field(default="", metadata=OMIT_DEFAULT)
+    skip_footer: int = field(default=0, metadata=OMIT_DEFAULT)
+    footer: str = field(default="", metadata=OMIT_DEFAULT)
+    extra: Extra = field(default=Extra.REJECT, metadata=OMIT_DEFAULT)
+
+    @property
+    def footer_bytes(self) -> int:
+        """The bytes at the end of a source that may be a footer."""
+        return FOOTER_BYTES if self.skip_footer or self.footer else 0

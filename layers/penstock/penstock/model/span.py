@@ -126,7 +126,7 @@ class Within:
     """What a span needs to know from the start of its source; JSON-able.
 
     The span begins with record number ``row``, at byte ``offset`` of the source. ``delimiter`` and ``names`` are for
-    CSV. ``notes`` tell what was found that the route does not say.
+    CSV. ``notes`` tell what was found that the route does not say. ``is_last``: the span ends with the source.
     """
 
     offset: int
@@ -135,6 +135,7 @@ class Within:
     delimiter: str = ""
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    is_last: bool = field(default=True, metadata=OMIT_DEFAULT)
 
     def go_on(self, resume: Resume) -> Resume:
         """Return where to resume: the span's start if nothing of it is committed."""

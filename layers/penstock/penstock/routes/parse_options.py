@@ -7,7 +7,8 @@ import re
 from penstock.errors import InvalidRouteError
 from penstock.model.encoding_names import encoding_named
 from penstock.model.fixed_layout import read_layout
-from penstock.model.parse_options import MOST_LINES, Format, LineLength, ParseOptions, Trim, Units
+from penstock.model.parse_options import MOST_LINES, Extra, Format, LineLength, ParseOptions, Trim, Units
+from penstock.routes.csv_body import MOST_FOOTER_LINES, check_body, read_quote
 from penstock.routes.fields import Fields
 from penstock.routes.sheets import check_sheets, read_header, read_sheet, read_skip_rows
 
@@ -22,7 +23,7 @@ def read_parse_options(fields: Fields) -> ParseOptions:
     options = ParseOptions(
         format=Format(fields.choice("format", list(Format), Format.AUTO)),
         delimiter=_character(fields, "delimiter", ","),
-        quote=_character(fields, "quote", '"'),
+        quote=read_quote(fields, _character(fields, "quote", '"')),
         escape=_character(fields, "escape", ""),
         header=header,
         find_header=find_header,
@@ -43,6 +44,10 @@ def read_parse_options(fields: Fields) -> ParseOptions:
         repeated=fields.texts("repeated", ()),
         skip_lines=fields.whole("skip_lines", 0, most=MOST_LINES),
         delimiter_stated=fields.has("delimiter"),
+        comment=_character(fields, "comment", ""),
+        skip_footer=fields.whole("skip_footer", 0, most=MOST_FOOTER_LINES),
+        footer=fields.text("footer", ""),
+        extra=Extra(fields.choice("extra", list(Extra), Extra.REJECT)),
     )
     try:
         encoding_named(options.encoding)
@@ -57,6 +62,7 @@ def read_parse_options(fields: Fields) -> ParseOptions:
     if options.skip_lines and options.format not in (Format.AUTO, Format.CSV):
         raise fields.complain("skip_lines", f'is for format = "{Format.CSV}"')
     check_sheets(fields, options)
+    check_body(fields, options)
     _check_fixed(fields, options)
     _check_xml(fields, options)
     fields.refuse_unknown()

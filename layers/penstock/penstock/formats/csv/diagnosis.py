@@ -51,8 +51,9 @@ def _width(options: ParseOptions, names: Sequence[str], rejects: Sequence[Reject
         return []
     # The parser knows the delimiter that was found.
     found = _FOUND.match(rejects[0].reason)
-    reader = csv.reader([rejects[0].position.raw], delimiter=options.delimiter, quotechar=options.quote)
-    width = int(found[1]) if found else len(next(reader, []))
+    raw, quote = rejects[0].position.raw, options.quote
+    fields = next(csv.reader([raw], delimiter=options.delimiter, quotechar=quote), []) if quote else []
+    width = int(found[1]) if found else len(fields)
     if not names or width == len(names):
         return []
     header_line, record_line = lines()

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from penstock.errors import CorruptIndexError
 from penstock.formats.boundaries import Rules, Text
-from penstock.formats.csv.boundaries import CsvRules
 from penstock.formats.csv.diagnosis import advise, refuse_other_delimiter
-from penstock.formats.csv.escaped_boundaries import EscapedRules
 from penstock.formats.csv.parser import open_csv, parse_csv
+from penstock.formats.csv.rules import csv_rules
 from penstock.formats.csv.start import find_start
+from penstock.formats.encoding import is_one_byte
 from penstock.formats.format import ParseSettings, RecordFormat
 from penstock.formats.window import Window
 from penstock.model.parse_options import Format, ParseOptions
@@ -40,7 +40,7 @@ def _text(options: ParseOptions, head: bytes) -> Text | None:
         return None
     dialect = find_start(window, options).dialect
     signs = dialect.delimiter + dialect.quote + dialect.escape + "\r\n"
-    if not all(_is_one_byte(sign, dialect.codec) for sign in signs):
+    if not all(is_one_byte(sign, dialect.codec) for sign in signs):
         return None
     return Text(
         delimiter=dialect.delimiter_bytes.decode("latin-1"),
@@ -48,18 +48,14 @@ def _text(options: ParseOptions, head: bytes) -> Text | None:
         header=options.header,
         lead=window.offset,
         escape=dialect.escape,
+        comment=dialect.comment,
     )
-
-
-def _is_one_byte(sign: str, codec: str) -> bool:
-    """Return whether exactly one byte decodes to the sign: Arabic code pages have two bytes for the same comma."""
-    return len(sign.encode(codec)) == 1 and bytes(range(256)).decode(codec, "replace").count(sign) == 1
 
 
 def _rules(text: Text) -> Rules:
     try:
-        rules = CsvRules(text.delimiter.encode("latin-1"), text.quote.encode("latin-1"))
-        return EscapedRules(rules, text.escape.encode("latin-1")) if text.escape else rules
+        signs = (text.delimiter, text.quote, text.escape, text.comment)
+        return csv_rules(*(sign.encode("latin-1") for sign in signs))
     except UnicodeEncodeError as error:
         raise CorruptIndexError(f"an index file is damaged: {text}") from error
 
@@ -77,7 +73,7 @@ FORMAT = RecordFormat(
     rules=_rules,
     open=_open,
     ignores=("records", "sheet"),
-    own=("skip_lines",),
+    own=("skip_lines", "comment", "skip_footer", "footer", "extra"),
     finds_header=True,
     check_sample=refuse_other_delimiter,
     advise=advise,

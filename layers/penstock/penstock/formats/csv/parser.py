@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 
 from penstock.errors import HeaderRowError, InvalidRouteError
-from penstock.formats.batching import Fault, Piece, RecordSpan, gather
-from penstock.formats.csv.records import ESCAPED_HINT, Dialect, Fields, Span
+from penstock.formats.batching import gather
+from penstock.formats.csv.cutter import CsvCutter
+from penstock.formats.csv.footer import Footer
+from penstock.formats.csv.records import Dialect, Span, dialect_of
 from penstock.formats.csv.skip import RecordSkipper
 from penstock.formats.csv.start import START, Start, find_start
-from penstock.formats.encoding import Offsets
 from penstock.formats.format import no_validator, tell_nobody
 from penstock.formats.header import column_names
 from penstock.formats.window import Window
-from penstock.model.lazy_sequence import LazySequence
 from penstock.model.load import Resume
-from penstock.model.parse_options import ParseOptions
-from penstock.model.record import RAW_LIMIT, Batch, CsvValidator, CsvValidatorFactory, RawCsv
+from penstock.model.parse_options import Extra, ParseOptions
+from penstock.model.record import Batch, CsvValidatorFactory
 from penstock.model.span import Within
-from penstock.model.wording import counted
 
 # Nearly every header ends within these bytes; a longer one may take max_record bytes.
 _HEADER = START
@@ -43,13 +41,14 @@ def parse_csv(
     ``max_record``, at most their sum), one chunk, and the rows of one batch: some six times their text. A batch
     that the validator accepts is parsed only when its rows are read.
 
-    Raises HeaderRowError and UnclosedQuoteError, the latter after all records before the quote were delivered.
+    Raises HeaderRowError, and at the end, after all records before it were delivered, UnclosedQuoteError and
+    TruncatedSourceError.
     """
     # The limit is global to the process and by default smaller than a record may be.
     csv.field_size_limit(max(csv.field_size_limit(), options.max_record))
     feed = Window(chunks, options.encoding, within)
     if within:
-        dialect = Dialect(within.delimiter, options.quote, feed.encoding.codec, options.escape)
+        dialect = dialect_of(options, within.delimiter, feed.encoding.codec)
         names = within.names
         resume = within.go_on(resume)
     else:
@@ -60,20 +59,22 @@ def parse_csv(
     if not names:
         return
     feed.skip_to(resume.offset)
-    yield from gather(
-        CsvCutter(
-            feed,
-            dialect,
-            width=len(names),
-            row=resume.row,
-            max_record=options.max_record,
-            validator=validator_factory(names, dialect.delimiter, dialect.quote),
-        ),
-        names=names,
-        resume=resume,
-        batch_bytes=batch_bytes,
+    footer = Footer(options, dialect, len(names)) if options.footer_bytes else None
+    if footer and (not within or within.is_last):
+        feed.filter_rest(footer.cut)
+    cutter = CsvCutter(
+        feed,
+        dialect,
+        width=len(names),
+        row=resume.row,
         max_record=options.max_record,
+        validator=validator_factory(names, dialect.delimiter, dialect.quote),
+        footer=footer,
+        ignores_extra=options.extra is Extra.IGNORE,
     )
+    yield from gather(cutter, names=names, resume=resume, batch_bytes=batch_bytes, max_record=options.max_record)
+    if footer:
+        footer.check(cutter.records, feed.offset)
 
 
 def open_csv(feed: Window, options: ParseOptions) -> tuple[Start, tuple[str, ...]]:
@@ -84,171 +85,18 @@ def open_csv(feed: Window, options: ParseOptions) -> tuple[Start, tuple[str, ...
     return start, _names(feed, start.dialect, options) if options.header else options.columns
 
 
-class CsvCutter:
-    """Cuts a window that begins at the start of a record (see Cutter).
-
-    Guesses the end of the last record by counting quotes, parses all records at once, and verifies the guess with the
-    csv module's state at the end. If that fails, or any record is bad, it parses the window record by record. Records
-    that the validator accepts need no verification.
-    """
-
-    def __init__(
-        self,
-        feed: Window,
-        dialect: Dialect,
-        *,
-        width: int,
-        row: int,
-        max_record: int,
-        validator: CsvValidator | None = None,
-    ) -> None:
-        self._feed = feed
-        self._dialect = dialect
-        self._width = width
-        self._row = row
-        self._max_record = max_record
-        self._validator = validator
-
-    def cut(self, limit: int) -> Piece | None:
-        window, last = self._feed.window(limit)
-        if not window:
-            return None
-        data = window[: self._dialect.likely_end(window, last=last)]
-        piece = self._validated(data)
-        if not piece:
-            rows = self._table(data) if data else None
-            if rows is None:
-                data = window[: self._dialect.certain_end(window, last=last)]
-            if not data:
-                return None
-            if rows is not None and set(map(len, rows)) <= {self._width}:
-                piece = self._piece(data, len(rows), rows)
-            else:
-                piece = self._one_by_one(data, strict=rows is not None)
-        self._feed.advance(len(data))
-        piece.end = self._feed.offset
-        self._row += piece.count
-        return piece
-
-    def cut_long(self) -> Piece | None:
-        offset = self._feed.offset
-        start, _ = self._feed.window(4 * RAW_LIMIT)
-        if not start:
-            return None
-        skipper = RecordSkipper(self._feed, self._dialect)
-        skipper.skip(f"row {self._row:,}")
-        self._row += 1
-        quote = f"; its last quoted field begins at byte {skipper.opened:,}" if skipper.opened >= 0 else ""
-        fault = Fault(RecordSpan(0, offset, start), f"longer than {self._max_record:,} bytes{quote}")
-        return Piece(
-            offset=offset,
-            end=self._feed.offset,
-            size=0,
-            count=1,
-            rows=(),
-            spans=tuple,
-            faults=[fault],
-            codec=self._dialect.codec,
-        )
-
-    def _validated(self, data: bytes) -> Piece | None:
-        if not (self._validator and data and self._is_decodable(data)):
-            return None
-        codec = self._dialect.codec
-        if self._dialect.escapes and self._dialect.escapes.within(data):
-            return None
-        raw_csv = self._validator(data if codec == "utf-8" else data.decode(codec).encode())
-        if not raw_csv:
-            return None
-        return self._piece(data, raw_csv.count, LazySequence(lambda: self._table(data) or ()), raw_csv=raw_csv)
-
-    def _table(self, data: bytes) -> list[Fields] | None:
-        try:
-            return self._dialect.table(data.decode(self._dialect.codec))
-        except UnicodeDecodeError:
-            return None
-
-    def _one_by_one(self, data: bytes, *, strict: bool) -> Piece:
-        """Parse record by record. ``strict``: text after a closing quote is an error."""
-        strict = strict or self._dialect.table(data.decode(self._dialect.codec, "surrogateescape")) is not None
-        offsets = Offsets(self._feed.encoding, data, self._feed.offset)
-        rows: list[Fields] = []
-        faults: list[Fault] = []
-        for number, start, end, fields, bad in self._judged(data, strict=strict):
-            if bad:
-                span = RecordSpan(number, offsets.at(start), data[start:end])
-                faults.append(Fault(span, self._reason(span, fields)))
-            else:
-                rows.append(fields)
-        return self._piece(data, len(rows) + len(faults), rows, faults=faults, strict=strict)
-
-    def _piece(
-        self,
-        data: bytes,
-        count: int,
-        rows: Sequence[Fields],
-        *,
-        faults: Sequence[Fault] = (),
-        strict: bool = True,
-        raw_csv: RawCsv | None = None,
-    ) -> Piece:
-        offset = self._feed.offset
-        return Piece(
-            offset=offset,
-            end=offset,
-            size=len(data),
-            count=count,
-            rows=rows,
-            spans=partial(self._spans, data, offset, strict=strict),
-            faults=faults,
-            codec=self._dialect.codec,
-            raw_csv=raw_csv,
-        )
-
-    def _spans(self, data: bytes, offset: int, *, strict: bool) -> Iterator[RecordSpan]:
-        offsets = Offsets(self._feed.encoding, data, offset)
-        for number, start, end, _, bad in self._judged(data, strict=strict):
-            if not bad:
-                yield RecordSpan(number, offsets.at(start), data[start:end])
-
-    def _judged(self, data: bytes, *, strict: bool) -> Iterator[tuple[int, int, int, Fields, bool]]:
-        """Yield every record of the data: its number, its first and last byte, its fields and whether it is bad."""
-        decodable = self._is_decodable(data)
-        number = 0
-        for start, end, fields in self._dialect.spans(data, last=True):
-            if fields:
-                bad = len(fields) != self._width or not (decodable or self._is_decodable(data[start:end]))
-                bad = bad or not (strict or not self._dialect.stray(data[start:end]))
-                yield number, start, end, fields, bad
-                number += 1
-
-    def _is_decodable(self, data: bytes) -> bool:
-        try:
-            data.decode(self._dialect.codec)
-        except UnicodeDecodeError:
-            return False
-        return True
-
-    def _reason(self, span: RecordSpan, fields: Fields) -> str:
-        try:
-            span.record.decode(self._dialect.codec)
-        except UnicodeDecodeError as error:
-            return self._feed.encoding.undecodable(span.record, error, span.offset)
-        ragged = f"expected {counted(self._width, 'field')}, found {len(fields)}"
-        hint = f". {ESCAPED_HINT}" if self._dialect.looks_escaped(span.record) else ""
-        return (self._dialect.stray(span.record) or ragged) + hint
-
-
 def _names(feed: Window, dialect: Dialect, options: ParseOptions) -> tuple[str, ...]:
     """Return the names in the first record that is not blank; an empty file has none."""
     for size in (min(_HEADER, options.max_record), options.max_record):
         window, last = feed.window(size)
+        window = dialect.uncommented(window, last=last)
         header = next((span for span in dialect.spans(window, last=last) if span[2]), None)
         if header:
             return _header(feed, dialect, window, header, options.columns)
     if last and not window.strip(b"\r\n"):
         return ()
     if last:
+        feed.advance(len(window) - len(window.lstrip(b"\r\n")))
         RecordSkipper(feed, dialect).skip("the header row")
     raise HeaderRowError(f"the header row is longer than {options.max_record:,} bytes", offset=feed.offset)
 

@@ -11,12 +11,17 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain
 from typing import Protocol
 
 from penstock.errors import InvalidRouteError
+from penstock.formats.boundaries import Rules
+from penstock.formats.csv.comments import CommentedRules
 from penstock.formats.csv.escape import Escapes
+from penstock.formats.csv.rules import csv_rules
+from penstock.formats.encoding import is_one_byte
+from penstock.model.parse_options import ParseOptions
 
 Fields = list[str]
 Span = tuple[int, int, Fields]  # bytes from and to, the line end included
@@ -37,13 +42,15 @@ class _Reader(Iterator[Fields], Protocol):
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """The CSV dialect of one source. An empty ``quote`` means that quotes are text; without ``escape`` no
-    character takes the meaning of the next."""
+    character takes the meaning of the next; without ``comment`` no line is a comment."""
 
     delimiter: str
     quote: str
     codec: str
     escape: str = ""
+    comment: str = ""
     escapes: Escapes | None = field(init=False, repr=False, compare=False, default=None)
+    comments: CommentedRules | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         """Raises InvalidRouteError if the csv module would guess or refuse."""
@@ -65,6 +72,14 @@ class Dialect:
                     f"parse.escape is one ASCII character other than delimiter and quote, not {self.escape!r}"
                 )
             object.__setattr__(self, "escapes", Escapes(self.escape, self.delimiter, self.quote, self.codec))
+        if self.comment:
+            others = (self.delimiter, self.quote, self.escape, "\r", "\n")
+            if len(self.comment) != 1 or not self.comment.isascii() or self.comment in others:
+                raise InvalidRouteError(
+                    f"parse.comment is one ASCII character other than delimiter, quote and escape, not {self.comment!r}"
+                )
+            rules = replace(self, comment="").rules("comment")
+            object.__setattr__(self, "comments", CommentedRules(rules, self.comment.encode(self.codec)))
 
     @property
     def delimiter_bytes(self) -> bytes:
@@ -73,6 +88,32 @@ class Dialect:
     @property
     def quote_bytes(self) -> bytes:
         return self.quote.encode(self.codec)
+
+    def rules(self, option: str) -> Rules:
+        """Return the rules that count records. Raises InvalidRouteError, which names the option that needs them."""
+        if not all(is_one_byte(sign, self.codec) for sign in self.delimiter + self.quote):
+            raise InvalidRouteError(
+                f"parse.{option} needs a delimiter and a quote of one byte, and {self.delimiter!r} and {self.quote!r} "
+                f"have more in {self.codec}"
+            )
+        return csv_rules(
+            self.delimiter_bytes, self.quote_bytes, self.escape.encode(self.codec), self.comment.encode(self.codec)
+        )
+
+    def uncommented(self, window: bytes, *, last: bool) -> bytes:
+        """Return the bytes of a window that begins with a record, with line ends in place of comments.
+
+        ``last``: the source ends with the window. Otherwise a comment at its end stays, and ends no record.
+        """
+        if not self.comments:
+            return window
+        end = len(window) if last else _line_end(window, len(window))
+        plain = self.comments.blank(window[:end])
+        return plain if end == len(window) else plain + window[end:]
+
+    def is_comment(self, line: bytes) -> bool:
+        """Return whether a line is a comment if a record could begin where it does."""
+        return bool(self.comment) and line.startswith(self.comment.encode(self.codec))
 
     def table(self, text: str) -> list[Fields] | None:
         """Return all records of a text except blank lines.
@@ -188,6 +229,11 @@ class Dialect:
         if self.quote:
             return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=strict)
         return csv.reader(lines, delimiter=self.delimiter, quotechar=None, quoting=csv.QUOTE_NONE)
+
+
+def dialect_of(options: ParseOptions, delimiter: str, codec: str) -> Dialect:
+    """Return the dialect of a source with this delimiter."""
+    return Dialect(delimiter, options.quote, codec, options.escape, options.comment)
 
 
 def _line_end_of(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from penstock.errors import HeaderRowError
-from penstock.formats.csv.records import Dialect, Fields
+from penstock.formats.csv.records import Dialect, Fields, dialect_of
 from penstock.formats.window import Window
 from penstock.model.parse_options import MOST_LINES, ParseOptions
 from penstock.model.wording import counted
@@ -47,9 +47,9 @@ def find_start(feed: Window, options: ParseOptions) -> Start:
     if line or options.delimiter_stated or options.delimiter != ParseOptions().delimiter:
         signs = [line[1] if line else options.delimiter]
     else:
-        others = [sign for sign in OTHERS if sign not in (options.quote, options.escape)]
+        others = [sign for sign in OTHERS if sign not in (options.quote, options.escape, options.comment)]
         signs = [options.delimiter, *others]
-    dialects = [Dialect(sign, options.quote, codec, options.escape) for sign in signs]
+    dialects = [dialect_of(options, sign, codec) for sign in signs]
     if options.find_header:
         return _at_header(feed, dialects, options, skipped)
     found = _delimited(feed, dialects, options) if len(dialects) > 1 else None
@@ -102,7 +102,8 @@ def _delimited(feed: Window, dialects: Sequence[Dialect], options: ParseOptions)
     for dialect in dialects[1:]:
         if dialect.delimiter not in fields[0]:
             continue
-        spans = [span for span in islice(dialect.spans(window, last=last), 2 * AGREEING) if span[2]][: AGREEING + 1]
+        plain = dialect.uncommented(window, last=last)
+        spans = list(islice((span for span in dialect.spans(plain, last=last) if span[2]), AGREEING + 1))
         if not spans or dialect.stray(window[spans[0][0] : spans[0][1]]):
             continue
         header, width = spans[0][2], len(spans[0][2])
@@ -123,7 +124,7 @@ def _first_fields(dialect: Dialect, window: bytes, *, last: bool) -> Fields:
 
 def _records_at_lines(dialect: Dialect, window: bytes, *, last: bool) -> Iterator[tuple[int, int, Fields | None]]:
     """Yield for each line its number, its first byte, and the fields of the record that begins there: none of a blank
-    line, and None if the record does not end."""
+    line or a comment, and None if the record does not end."""
     at = number = 0
     while at < len(window):
         found = _LINE_END.search(window, at)
@@ -131,12 +132,16 @@ def _records_at_lines(dialect: Dialect, window: bytes, *, last: bool) -> Iterato
             return
         end = found.end() if found else len(window)
         line = window[at:end]
+        number += 1
+        if dialect.is_comment(line):
+            yield number, at, []
+            at = end
+            continue
         quotes = dialect.blank(line).count(dialect.quote_bytes) if dialect.quote else 0
         # A record with an open quote goes on in the next line, and so does one with an escaped line end.
         rest = quotes % 2 or line.rstrip(b"\r\n").endswith(dialect.escape.encode() or b"\n")
         text, is_end = (window[at:], last) if rest else (line, True)
         fields = next((fields for _, _, fields in dialect.spans(text, last=is_end)), None)
-        number += 1
         yield number, at, fields
         at = end
 

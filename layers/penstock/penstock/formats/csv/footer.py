@@ -1,0 +1,158 @@
+"""The footer of a CSV: lines at the end of a source that are no records.
+
+With ``skip_footer`` it is that many lines: blank lines after them do not count, and quotes mean nothing in them. With
+``footer`` it begins at the first line after the last record that the expression matches, where a record is what has as
+many fields as the header, and is not matched itself. A matched record that others follow is a reject.
+
+A footer takes at most `FOOTER_BYTES`. So many bytes are held back until the source ends, and the last span of a large
+job is never smaller: only there can a footer begin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from penstock.errors import InvalidRouteError, TruncatedSourceError
+from penstock.formats.csv.boundaries import START
+from penstock.formats.csv.records import Dialect
+from penstock.formats.encoding import Encoding
+from penstock.model.parse_options import FOOTER_BYTES, Extra, ParseOptions
+from penstock.model.wording import counted
+
+HINT = "Ask the sender for the complete file, or correct parse.skip_footer or parse.footer in the route."
+REASON = "the line matches parse.footer, but records follow it"
+
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+_COUNT = re.compile(r"[0-9]+|[0-9]{1,3}(?:[., '\u00a0\u2019\u202f][0-9]{3})+")
+_NEITHER = re.compile(r"[^0-9]")
+
+
+class Footer:
+    """The footer of one source, whose header has ``width`` fields."""
+
+    def __init__(self, options: ParseOptions, dialect: Dialect, width: int) -> None:
+        """Raises InvalidRouteError if the expression cannot be read, or if records cannot be counted in bytes."""
+        self._lines = options.skip_footer
+        self._dialect = dialect
+        self._width = width
+        self._is_open = options.extra is Extra.IGNORE
+        self._declared: int | None = None
+        try:
+            self._expression = re.compile(options.footer) if options.footer else None
+        except re.error as error:
+            raise InvalidRouteError(f"parse.footer is no regular expression: {error}") from error
+        self._rules = dialect.rules("footer")
+
+    def cut(self, chunks: Iterable[bytes], encoding: Encoding, offset: int) -> Iterator[bytes]:
+        """Yield the readable bytes of a source without its footer. They begin with a record, at byte ``offset``.
+
+        Raises TruncatedSourceError at the end. Memory: FOOTER_BYTES, twice, and a chunk.
+        """
+        held = bytearray()
+        state, is_all = START, True
+        for chunk in chunks:
+            held += chunk
+            if len(held) > 2 * FOOTER_BYTES:
+                passed = bytes(held[:-FOOTER_BYTES])
+                del held[:-FOOTER_BYTES]
+                state, is_all, offset = self._passed(state, passed), False, offset + encoding.source_length(passed)
+                yield passed
+        if len(held) > FOOTER_BYTES:
+            passed = bytes(held[:-FOOTER_BYTES])
+            del held[:-FOOTER_BYTES]
+            state, is_all, offset = self._passed(state, passed), False, offset + encoding.source_length(passed)
+            yield passed
+        tail = bytes(held)
+        lines = [line.span() for line in _LINE.finditer(tail)]
+        try:
+            begin = self._matched(tail, lines, state) if self._expression else self._counted(tail, lines, is_all=is_all)
+        except _NotFoundError as error:
+            at = offset + encoding.source_length(tail[: error.at])
+            raise TruncatedSourceError(error.reason, offset=at, hint=HINT) from error
+        yield tail[:begin]
+
+    def in_lines(self, data: bytes) -> bool:
+        """Return whether the expression matches any line."""
+        return self._expression is not None and any(self._matches(line) for line in data.splitlines())
+
+    def is_like(self, record: bytes) -> bool:
+        """Return whether the expression matches the first line of a record."""
+        line = _LINE.match(record) if self._expression else None
+        return line is not None and self._matches(line[0])
+
+    def check(self, records: int, offset: int) -> None:
+        """Raises TruncatedSourceError if the footer declares another number of records than the source has."""
+        if self._declared not in (None, records):
+            raise TruncatedSourceError(
+                f"the footer declares {counted(self._declared or 0, 'record')}, the file has {records:,}",
+                offset=offset,
+                hint=HINT,
+            )
+
+    def _passed(self, state: int, data: bytes) -> int:
+        return self._rules.step(state, data)[0] if self._expression else state
+
+    def _counted(self, tail: bytes, lines: list[tuple[int, int]], *, is_all: bool) -> int:
+        """Return where the last lines begin."""
+        while lines and not tail[slice(*lines[-1])].strip(b"\r\n"):
+            lines.pop()
+        whole = lines if is_all else lines[1:]
+        if len(whole) >= self._lines:
+            return whole[-self._lines][0]
+        if is_all:
+            few = f"only {counted(len(lines), 'line')} after the header" if lines else "no line after the header"
+            raise _NotFoundError(f"parse.skip_footer is {self._lines:,}, but there is {few}", 0)
+        raise _NotFoundError(f"the last {self._lines:,} lines have more than {FOOTER_BYTES:,} bytes", 0)
+
+    def _matched(self, tail: bytes, lines: list[tuple[int, int]], state: int) -> int:
+        """Return where the first matched line after the last record begins."""
+        starts = []
+        for start, end in lines:
+            if state == START:
+                starts.append(start)
+            state, _ = self._rules.step(state, tail[start:end])
+        first = starts[0] if starts else len(tail)
+        text = self._dialect.uncommented(tail[first:], last=True)
+        widths = {first + start: len(fields) for start, _, fields in self._dialect.spans(text, last=True)}
+        ends = dict(lines)
+        begin = follower = lonely = -1
+        for start in starts:
+            if self._matches(tail[start : ends[start]]):
+                begin = start if begin < 0 else begin
+            elif self._is_width(widths.get(start, 0)):
+                lonely, follower, begin = (begin, start, -1) if begin >= 0 else (lonely, follower, -1)
+        if begin >= 0:
+            self._read_count([tail[slice(*line)] for line in lines if line[0] >= begin], begin)
+            return begin
+        if lonely >= 0:
+            raise _NotFoundError("parse.footer matches this line, but records follow it, and no footer", lonely)
+        raise _NotFoundError("after the last record, no line matches parse.footer", len(tail))
+
+    def _is_width(self, width: int) -> bool:
+        return width == self._width or (self._is_open and width > self._width)
+
+    def _read_count(self, lines: list[bytes], begin: int) -> None:
+        """Read the number of records from the first line that declares one."""
+        if self._expression is None or "rows" not in self._expression.groupindex:
+            return
+        found = [match["rows"] for line in lines if (match := self._expression.search(self._text(line)))]
+        declared = next((text for text in found if text is not None), "").strip()
+        if not _COUNT.fullmatch(declared):
+            raise _NotFoundError(f"the footer declares no number of records: {declared!r}", begin)
+        self._declared = int(_NEITHER.sub("", declared))
+
+    def _matches(self, line: bytes) -> bool:
+        return self._expression is not None and self._expression.search(self._text(line)) is not None
+
+    def _text(self, line: bytes) -> str:
+        return line.decode(self._dialect.codec, "replace").rstrip("\r\n")
+
+
+class _NotFoundError(Exception):
+    """There is no footer, for this reason; ``at`` is the place in the held bytes."""
+
+    def __init__(self, reason: str, at: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.at = at

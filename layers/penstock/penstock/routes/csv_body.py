@@ -1,0 +1,50 @@
+"""Read what ``parse`` of a route says of the records of a CSV: quoting, comments, and the footer."""
+
+from __future__ import annotations
+
+import re
+
+from penstock.model.parse_options import Format, ParseOptions
+from penstock.routes.fields import Fields
+
+# A footer of more lines does not fit its bytes.
+MOST_FOOTER_LINES = 10_000
+STANDARD, NONE = "standard", "none"
+
+_OPTIONS = ("quoting", "comment", "skip_footer", "footer", "extra")
+
+
+def read_quote(fields: Fields, quote: str) -> str:
+    """Return the quote character; empty if quotes are text."""
+    if fields.choice("quoting", (STANDARD, NONE), STANDARD) == STANDARD:
+        return quote
+    if fields.has("quote"):
+        raise fields.complain("quote", f'means nothing with quoting = "{NONE}": remove one of them')
+    return ""
+
+
+def check_body(fields: Fields, options: ParseOptions) -> None:
+    """Raises InvalidRouteError if the options cannot hold together."""
+    given = [name for name in _OPTIONS if fields.has(name)]
+    if given and options.format not in (Format.AUTO, Format.CSV):
+        raise fields.complain(given[0], f'is for format = "{Format.CSV}"')
+    comment = options.comment
+    if comment and (not comment.isascii() or comment in (options.delimiter, options.quote, options.escape)):
+        raise fields.complain(
+            "comment", f"must be an ASCII character other than delimiter, quote and escape, not {comment!r}"
+        )
+    if options.footer:
+        _check_footer(fields, options)
+
+
+def _check_footer(fields: Fields, options: ParseOptions) -> None:
+    if options.skip_footer:
+        raise fields.complain("footer", "cannot be used with skip_footer: remove one of them")
+    try:
+        expression = re.compile(options.footer)
+    except re.error as error:
+        raise fields.complain("footer", f"must be a regular expression: {error}") from error
+    if expression.search(""):
+        raise fields.complain("footer", f"must not match an empty line, as {options.footer!r} does")
+    if others := set(expression.groupindex) - {"rows"}:
+        raise fields.complain("footer", f'can have the group "rows", not {min(others)!r}')
