@@ -31,6 +31,7 @@ COMMANDS = (
     "connect",
     "doctor",
     "explain",
+    "guess",
     "jobs",
     "ledger",
     "local",

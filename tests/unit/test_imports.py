@@ -1,8 +1,8 @@
 """Imports point one way, by folder. docs/architecture.md shows the same order.
 
 1. A folder imports only folders below it (`ORDER`).
-2. A command (upload, sync, run, explain, operations, connect, doctor, source_check) imports no other command. It may
-   ask jobs and large_jobs.
+2. A command (upload, sync, run, explain, operations, connect, doctor, source_check, guess) imports no other command. It
+   may ask jobs and large_jobs.
 3. Only aws, destinations, and modules of a command called ``s3_*`` or ``uri_*`` import the clients of services
    (botocore, psycopg, smart_open). Nothing imports boto3.
 4. Only settings reads the environment.
@@ -33,7 +33,7 @@ ORDER = [
     {"delivery"},
     {"large_jobs"},
     {"jobs"},
-    {"upload", "sync", "run", "explain", "operations", "connect", "doctor", "backfill", "source_check"},
+    {"upload", "sync", "run", "explain", "operations", "connect", "doctor", "backfill", "source_check", "guess"},
     {"telemetry"},
     {"wiring"},
 ]

@@ -1,0 +1,156 @@
+"""Guess where the table of a CSV begins and ends, and whether it has a header."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from penstock.guess.columns import NULL_WORDS
+from penstock.guess.dialect import DialectGuess, Record
+from penstock.guess.numbers import guess_numbers
+from penstock.guess.times import guess_times
+from penstock.model.wording import counted
+
+# Records of a column that are looked at.
+LOOKED_AT = 500
+# From this share of typed cells on, a column is typed.
+TYPED = 0.9
+# The longest name of a column.
+LONGEST = 80
+_FOOTER = re.compile(
+    r"(?:grand ?total|total|sum|summe|gesamt|somme|suma|count|rows|records|end|eof|trailer|source|note|quelle)s?\b",
+    re.IGNORECASE,
+)
+_TEXTUAL = re.compile(r"[^\W\d]")
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutGuess:
+    """``skip_lines`` stand before the header or the first record. ``comment``: the sign with which lines begin that are
+    no records. ``header``: whether the first record names the columns; with ``short_header`` all but the first one.
+    ``footer`` is an expression for the first of the lines at the end that are none. ``body`` are the records."""
+
+    skip_lines: int
+    comment: str
+    header: bool
+    short_header: bool
+    names: tuple[str, ...]
+    body: list[Record]
+    footer: str
+    notes: tuple[str, ...]
+
+
+def guess_layout(dialect: DialectGuess, *, whole: bool) -> LayoutGuess:
+    """Guess by the records that were read."""
+    records = list(dialect.records)
+    comment = _comment(records, dialect.width)
+    if comment:
+        records = [one for one in records if not one.fields[0].startswith(comment)]
+    first = _first(records, dialect.width)
+    skip = records[first].line if first < len(records) and first else 0
+    notes = []
+    table = records[first:]
+    rest = _rest(table, dialect.width) if whole else 0
+    footer = _footer(table[: len(table) - rest], table[len(table) - rest :])
+    if rest and not footer:
+        notes.append(f"{counted(rest, 'record')} at the end may be a footer: set skip_footer = {rest}, if so")
+    table = table[: len(table) - rest]
+    if not table:
+        return LayoutGuess(skip, comment, header=True, short_header=False, names=(), body=[], footer="", notes=())
+    width = dialect.width
+    short = len(table[0].fields) == width - 1 and len(table) > 1
+    body = [one for one in table[1:] if len(one.fields) == width]
+    is_header, doubt = (True, "") if short else _is_header(table[0].fields, [one.fields for one in body])
+    if doubt:
+        notes.append(doubt)
+    if short:
+        notes.append("the header names all columns but the first, as R writes row names")
+    names = (["row_name"] if short else []) + table[0].fields if is_header else []
+    if not is_header:
+        body = [one for one in table if len(one.fields) == width]
+    return LayoutGuess(skip, comment, is_header, short, tuple(names), body, footer, tuple(notes))
+
+
+def _comment(records: Sequence[Record], width: int) -> str:
+    """Return the sign of comments: lines that begin with it, and that are not as wide as the others."""
+    for sign in ("#", "%"):
+        marked = [one for one in records if one.fields[0].startswith(sign)]
+        if marked and len(marked) < len(records) and all(len(one.fields) != width for one in marked):
+            return sign
+    return ""
+
+
+def _first(records: Sequence[Record], width: int) -> int:
+    """Return the position of the header, or of the first record without one: titles before it are narrower."""
+    for at, one in enumerate(records):
+        after = records[at + 1 : at + 4]
+        wide = all(len(other.fields) == width for other in after)
+        filled = sum(1 for cell in one.fields if cell.strip())
+        if len(one.fields) == width and (filled > 1 or width < 3 or not after) and wide:  # noqa: PLR2004
+            return at
+        if at == 0 and len(one.fields) == width - 1 and width > 2 and after and wide and filled == width - 1:  # noqa: PLR2004
+            return at
+    return next((at for at, one in enumerate(records) if len(one.fields) == width), 0)
+
+
+def _footer(table: Sequence[Record], rest: Sequence[Record]) -> str:
+    """Return an expression for the first line of a footer, if it begins with a word that footers begin with."""
+    word = _FOOTER.match(rest[0].fields[0]) if rest else None
+    if not word or any(one.fields[0].startswith(word[0]) for one in table):
+        return ""
+    return f"^{word[0]}"
+
+
+def _rest(table: Sequence[Record], width: int) -> int:
+    """Return the number of records at the end that are not as wide as the table."""
+    count = 0
+    while count < min(len(table) - 2, 20) and len(table[-1 - count].fields) != width:
+        count += 1
+    return count
+
+
+def _is_typed(text: str) -> bool:
+    return bool(guess_numbers([text]).type or guess_numbers([text]).note or guess_times([text]).type)
+
+
+def _is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:
+    """Return whether the first record is a header, and what is doubtful about it."""
+    if not body:
+        return True, ""
+    if sum(1 for cell in first if not cell.strip()) > max(1, len(first) // 2):
+        return False, ""
+    votes = Counter[bool]()
+    for at, cell in enumerate(first):
+        texts = [row[at] for row in body[:LOOKED_AT] if row[at].strip() and row[at] not in NULL_WORDS]
+        if not texts or not cell.strip():
+            continue
+        typed = sum(1 for text in set(texts) if _is_typed(text)) / len(set(texts))
+        if typed >= TYPED:
+            votes[not _is_typed(cell) and cell not in NULL_WORDS] += 1
+    if votes[True] and not votes[False]:
+        return True, ""
+    if votes[False]:
+        if _is_sequence([cell for cell in first if cell.strip()]):
+            return True, "the header holds consecutive numbers"
+        return votes[True] > votes[False], ""
+    return _is_header_of_texts(first, body)
+
+
+def _is_sequence(cells: Sequence[str]) -> bool:
+    """Whether the numbers among the cells are consecutive, such as years."""
+    numbers = [int(cell) for cell in cells if cell.strip().isdecimal()]
+    return len(numbers) > 1 and all(after == before + 1 for before, after in pairwise(numbers))
+
+
+def _is_header_of_texts(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:
+    looks = [row for row in body[:LOOKED_AT] if len(row) == len(first)]
+    names = [cell for cell in first if cell.strip()]
+    recurring = any(cell in {row[at] for row in looks} for at, cell in enumerate(first) if cell.strip())
+    if recurring or len(set(names)) < len(names) or any(len(name) > LONGEST for name in names):
+        return False, "undecided: all columns are texts; the first record is taken for a record"
+    if not all(map(_TEXTUAL.search, names)):
+        return False, "undecided: all columns are texts; the first record is taken for a record"
+    return True, "undecided: all columns are texts; the first record is taken for the header"
