@@ -122,9 +122,11 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--escape", metavar="CHAR", help="Escape character of a CSV: \\\\ for a backslash.  [default: none]")
     @click.option("--quoting", type=_one_of(QUOTING), help="none: quotes of a CSV are text.  [default: standard]")
     @click.option("--comment", metavar="CHAR", help="Lines of a CSV that begin with it are no records.")
-    @click.option("--skip-footer", type=int, metavar="N", help="The last N lines of a CSV are no records.")
+    @click.option("--skip-footer", type=int, metavar="N", help="The last N lines, or rows of a sheet, are no records.")
     @click.option(
-        "--footer", metavar="REGEX", help="First line of the footer of a CSV; its group rows is the number of records."
+        "--footer",
+        metavar="REGEX",
+        help="First line of the footer, or all its rows in a sheet; its group rows is the number of records.",
     )
     @click.option("--extra", type=_one_of(Extra), help="Records with more fields than the header.  [default: reject]")
     @click.option("--encoding", metavar="NAME", help="Text encoding.  [default: utf-8]")

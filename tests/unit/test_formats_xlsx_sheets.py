@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from lengths import examples
-from penstock.errors import HeaderRowError, InvalidRouteError, RecordsMissingError
+from penstock.errors import HeaderRowError, InvalidRouteError, RecordsMissingError, TruncatedSourceError
 from penstock.formats import parse
 from penstock.model.cell_range import COLUMNS, CellRange, column_letters, column_number, read_range
 from penstock.model.load import Resume
@@ -220,6 +221,72 @@ def test_a_range_is_what_a_spreadsheet_shows(column: int, first: int, more: int)
     assert read_range(f"{letters}{first}:{letters}{first + more}") == CellRange(
         first, first + more, column, column, fixed=True
     )
+
+
+# Footers.
+
+TOTALS: list[list[object]] = [
+    ["id", "paid"],
+    [1, 1],
+    ["Total", 9],
+    [2, 2],
+    [],
+    ["Total", 3],
+    ["Total rows", 3],
+]
+
+
+def test_a_footer_is_the_last_rows_or_those_that_match() -> None:
+    data = book({"A": TOTALS})
+    assert table(data, skip_footer=2) == [["id", "paid"], ["1", "1"], ["Total", "9"], ["2", "2"]]
+    for expression in ("^Total", r"^Total rows,(?P<rows>\d+)|^Total"):
+        [batch] = batches(data, replace(XLSX, footer=expression))
+        assert batch.rows == [["1", "1"], ["2", "2"]]
+        assert [(r.position.row, r.reason) for r in batch.rejects] == [
+            (2, "the row matches parse.footer, but records follow it")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"skip_footer": 7}, "parse.skip_footer leaves out 7 rows, but there are 5"),
+        ({"footer": "^Sum"}, "after the last record, no row matches parse.footer"),
+        ({"footer": "^(?P<rows>)Total"}, "the footer declares no number of records: ''"),
+        ({"footer": r"^Total,(?P<rows>\d+)"}, "after the last record, no row matches"),
+        ({"footer": r"^Total( rows)?,(?P<rows>\d+)", "range": "A2:B", "header": False, "columns": ("a", "b")}, None),
+        (
+            {"footer": r"^Total( rows)?,0*(?P<rows>\d+)", "range": "A4:B", "header": False, "columns": ("a", "b")},
+            "s 3 r",
+        ),
+    ],
+)
+def test_a_footer_that_is_not_there_is_an_error(options: dict[str, Any], message: str | None) -> None:
+    """The file may have been cut off. Nothing of the last batch is read."""
+    if message is None:
+        assert len(batches(book({"A": TOTALS}), replace(XLSX, **options))) == 1
+        return
+    with pytest.raises(TruncatedSourceError, match=f"sheet 'A': .*{re.escape(message)}"):
+        batches(book({"A": TOTALS}), replace(XLSX, **options))
+
+
+def test_a_footer_is_not_held_without_bound() -> None:
+    long_rows: list[list[object]] = [["x" * 30_000]] * 5
+    data = book({"A": [["a"], *long_rows]})
+    with pytest.raises(TruncatedSourceError, match="the last ones have more than 65,536 characters"):
+        batches(data, replace(XLSX, skip_footer=3))
+    found = batches(data, replace(XLSX, footer="^x"))
+    assert sum(len(batch.rejects) for batch in found) == 3
+
+
+def test_each_sheet_has_a_footer_of_its_own_and_a_load_resumes_before_it() -> None:
+    data = book({"A": TOTALS, "B": [["id", "paid"], [7, 8], ["Total", 8]]})
+    options = replace(XLSX, footer="^Total", sheets=(SheetTable("?"),))
+    found = batches(data, options, batch_bytes=4)
+    assert [batch.rows for batch in found if batch.rows] == [[["1", "1"]], [["2", "2"]], [["7", "8"]]]
+    for number, batch in enumerate(found, 1):
+        resume = Resume(chunk=number, offset=batch.end, row=batch.first_row + batch.count)
+        assert told(batches(data, options, batch_bytes=4, resume=resume)) == told(found[number:])
 
 
 # Several sheets.

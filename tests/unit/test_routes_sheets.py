@@ -75,6 +75,7 @@ def test_such_a_route_is_stored_and_read_back() -> None:
         ("[route.parse]\nskip_rows=1.5", "", "parse.skip_rows: must be a whole number"),
         ("[route.parse]\nformat='csv'\nskip_rows=1", "", 'parse.skip_rows: is for format = "xlsx"'),
         ("[route.parse]\nformat='jsonl'\nrange='A1:B'", "", 'parse.range: is for format = "xlsx"'),
+        ("[route.parse]\nformat='jsonl'\nskip_footer=1", "", 'parse.skip_footer: is for format = "csv" and "xlsx"'),
         ("[route.parse]\nrange='B4'", "", "parse.range: must be cells such as"),
         ("[route.parse]\nrange='B4:H'\nskip_rows=2", "", "parse.skip_rows: is said by range already"),
         (

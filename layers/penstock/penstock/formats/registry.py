@@ -41,7 +41,8 @@ def all_suffixes() -> list[str]:
 
 def options_of_others(name: str) -> list[str]:
     """Return the options that only other formats have."""
-    return [option for declared in _formats() if declared.name != name for option in declared.own]
+    own = format_named(Format(name)).own
+    return [option for declared in _formats() if declared.name != name for option in declared.own if option not in own]
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from penstock.routes.fields import Fields
 MOST_FOOTER_LINES = 10_000
 STANDARD, NONE = "standard", "none"
 
-_OPTIONS = ("quoting", "comment", "skip_footer", "footer", "extra")
+_OPTIONS = ("quoting", "comment", "extra")
+_FOOTERS = ("skip_footer", "footer")
 
 
 def read_quote(fields: Fields, quote: str) -> str:
@@ -28,6 +29,9 @@ def check_body(fields: Fields, options: ParseOptions) -> None:
     given = [name for name in _OPTIONS if fields.has(name)]
     if given and options.format not in (Format.AUTO, Format.CSV):
         raise fields.complain(given[0], f'is for format = "{Format.CSV}"')
+    footers = [name for name in _FOOTERS if fields.has(name)]
+    if footers and options.format not in (Format.AUTO, Format.CSV, Format.XLSX):
+        raise fields.complain(footers[0], f'is for format = "{Format.CSV}" and "{Format.XLSX}"')
     comment = options.comment
     if comment and (not comment.isascii() or comment in (options.delimiter, options.quote, options.escape)):
         raise fields.complain(

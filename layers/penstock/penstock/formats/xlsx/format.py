@@ -22,7 +22,7 @@ FORMAT = RecordFormat(
     {"xlsx": {}},
     _parse,
     ignores=("delimiter", "quote", "escape", "encoding", "records"),
-    own=("skip_rows", "range"),
+    own=("skip_rows", "range", "skip_footer", "footer"),
     text_based=False,
     # The parser's own errors say more about these.
     accepts=(unsupported.ZIP, unsupported.XLSX, unsupported.OLE),

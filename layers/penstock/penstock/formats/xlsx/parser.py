@@ -15,6 +15,7 @@ from typing import BinaryIO
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, empty_batch, gather
 from penstock.formats.header import column_names
+from penstock.formats.xlsx.footer import without_footer
 from penstock.formats.xlsx.header_search import find_header
 from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
@@ -135,7 +136,8 @@ def _open_sheet(
         if area.fixed and not options.find_header and header.number != area.first_row:
             raise HeaderRowError(f"row {area.first_row:,}, the first of {options.range}, holds no header", offset=0)
         left, names = _header(header, options.columns)
-    return names, RowCutter(rows, sheet.name, left=left, width=len(names), max_record=options.max_record)
+    records = without_footer(rows, sheet.name, options)
+    return names, RowCutter(records, sheet.name, left=left, width=len(names), max_record=options.max_record)
 
 
 @contextmanager

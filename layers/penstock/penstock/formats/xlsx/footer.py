@@ -1,0 +1,81 @@
+"""The footer of a sheet: rows at the end that are no records, such as totals.
+
+With ``skip_footer`` it is the last so many rows that hold anything. With ``footer`` it is all rows at the end that the
+expression matches, where the text of a row is its values, joined by commas. A matched row that others follow is a
+reject. A footer takes at most `FOOTER_BYTES` characters: so many are held back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+
+from penstock.errors import TruncatedSourceError
+from penstock.formats.xlsx.sheet import SheetRow
+from penstock.model.parse_options import FOOTER_BYTES, ParseOptions
+from penstock.model.wording import counted
+
+_REASON = "the row matches parse.footer, but records follow it"
+_HINT = "Ask the sender for the complete file, or correct parse.skip_footer or parse.footer in the route."
+_DIGIT, _NO_DIGIT = re.compile(r"[0-9]"), re.compile(r"[^0-9]")
+
+
+def without_footer(rows: Iterator[SheetRow], sheet: str, options: ParseOptions) -> Iterator[SheetRow]:
+    """The records of a sheet, from below its header. Raises TruncatedSourceError at its end, if the footer is not there
+    or declares another number of records."""
+    if options.skip_footer:
+        return _without_last(rows, sheet, options.skip_footer)
+    return _without_matched(rows, sheet, re.compile(options.footer)) if options.footer else rows
+
+
+def _without_last(rows: Iterator[SheetRow], sheet: str, count: int) -> Iterator[SheetRow]:
+    held: deque[SheetRow] = deque()
+    size = passed = 0
+    for row in rows:
+        held.append(row)
+        size += len(_text(row))
+        while len(held) > count or size > FOOTER_BYTES:
+            first = held.popleft()
+            size -= len(_text(first))
+            passed += 1
+            yield first
+    if len(held) < count:
+        few = f"the last ones have more than {FOOTER_BYTES:,} characters" if passed else f"there are {len(held):,}"
+        raise _not_there(sheet, f"parse.skip_footer leaves out {counted(count, 'row')}, but {few}")
+
+
+def _without_matched(rows: Iterator[SheetRow], sheet: str, expression: re.Pattern[str]) -> Iterator[SheetRow]:
+    held: list[tuple[SheetRow, re.Match[str]]] = []
+    size = records = 0
+    for row in rows:
+        text = _text(row)
+        match = expression.search(text)
+        if match and size + len(text) <= FOOTER_BYTES:
+            held.append((row, match))
+            size += len(text)
+            continue
+        for like, _ in held:
+            yield like._replace(fault=_REASON)
+        yield row._replace(fault=_REASON) if match else row
+        records += len(held) + 1
+        held.clear()
+        size = 0
+    if not held:
+        raise _not_there(sheet, "after the last record, no row matches parse.footer")
+    if "rows" not in expression.groupindex:
+        return
+    declared = next((match["rows"] for _, match in held if match["rows"]), "")
+    digits = _NO_DIGIT.sub("", declared).lstrip("0") or "0"
+    if not _DIGIT.search(declared):
+        raise _not_there(sheet, f"the footer declares no number of records: {declared[:60]!r}")
+    if digits != str(records):
+        raise _not_there(sheet, f"the footer declares {digits[:20]} records, the sheet has {records:,}")
+
+
+def _not_there(sheet: str, reason: str) -> TruncatedSourceError:
+    return TruncatedSourceError(f"sheet {sheet!r}: {reason}", offset=0, hint=_HINT)
+
+
+def _text(row: SheetRow) -> str:
+    return ",".join(filter(None, row.cells))
