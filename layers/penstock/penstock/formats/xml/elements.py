@@ -65,7 +65,8 @@ def record_handlers(  # noqa: C901, PLR0915  # closures, counted together: with 
     texts: list[str] = []
     fault = ""
     outside = parser.StartElementHandler, parser.EndElementHandler
-    count, last_text, join, names = texts.__len__, texts.pop, "".join, naming.attributes
+    count, last_text, join = texts.__len__, texts.pop, "".join
+    names, keys = naming.attributes, naming.keys
 
     def begin(given: Attributes) -> None:
         nonlocal current, before, attributes, fault
@@ -106,12 +107,13 @@ def record_handlers(  # noqa: C901, PLR0915  # closures, counted together: with 
             current, before = around.pop()
             if NIL in value and value.pop(NIL) in _TRUE:
                 value = None
-        if name not in current:
-            current[name] = value
-        elif type(several := current[name]) is Several:
+        key = keys[name]
+        if key not in current:
+            current[key] = value
+        elif type(several := current[key]) is Several:
             several.append(value)
         else:
-            current[name] = Several((several, value))
+            current[key] = Several((several, value))
 
     def finish(value: Value) -> None:
         if fault:
@@ -125,32 +127,27 @@ def record_handlers(  # noqa: C901, PLR0915  # closures, counted together: with 
         nonlocal fault
         for full, value in given.items():
             element[names[full]] = value
-        if naming.renames:
-            if len(element) < len(given):
-                fault = fault or naming.clash(given, names)
+        if len(element) < len(given):
+            fault = fault or naming.attribute_clash(given)
+        if naming.has_schema:
             element.pop(DROPPED, None)
         return element
 
     def text_element(given: Attributes, text: str) -> object:
-        element = TextElement()
-        if naming.renames:
-            with_attributes(element, given)
+        element = with_attributes(TextElement(), given)
+        if naming.has_schema:
             if NIL in element and element.pop(NIL) in _TRUE:
                 return None
             if not element:
                 return text
-        else:
-            for full, value in given.items():
-                element[names[full]] = value
         if text:
             element[TEXT] = text
         return element
 
     def renamed(element: Value) -> Value:
         nonlocal fault
-        short = naming.renamed(element)
-        if len(short) < len(element):
-            fault = fault or naming.clash(element, naming.elements)
+        short, problem = naming.renamed(element)
+        fault = fault or problem
         return short
 
     def rest(first: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from penstock.model.xml_values import Several
@@ -24,35 +24,59 @@ class Naming:
     """Gives names of expat the form that routes use, and finds names of different namespaces that are then the same.
 
     ``namespaces`` maps prefixes of the route to their namespaces. ``repeated`` are elements that are always lists.
-    ``attributes`` has ``@name`` for each name of an attribute. ``renames``: mappings of elements must be passed to
-    `renamed`; to be set when a namespace is declared.
+    ``elements`` has the name of a route for each name of an element, ``attributes`` ``@name`` for each of an attribute.
+    ``keys`` has the name under which an element is kept: that of routes, until two names are the same for them; from
+    then on the whole name. ``renames``: mappings of elements must then be passed to `renamed`. ``has_schema``: there
+    may be attributes for validators.
     """
 
     def __init__(self, namespaces: Mapping[str, str], repeated: Collection[str]) -> None:
         prefixes = {namespace: f"{prefix}:" for prefix, namespace in namespaces.items()}
         self.elements = _Shortened(prefixes)
         self.attributes = _Shortened(prefixes, "@", _OF_SCHEMA)
+        self.keys = _Keys(self)
         self.renames = bool(repeated)
+        self.has_schema = False
+        # The first whole name of each name of routes.
+        self.firsts: dict[str, str] = {}
         self._repeated = frozenset(repeated)
 
-    def renamed(self, element: dict[str, Any]) -> dict[str, Any]:
-        """Return the mapping of an element, in its class, with the names of routes."""
-        names = self.elements
-        short = type(element)((names[full], value) for full, value in element.items())
-        for name in self._repeated & short.keys():
-            if not isinstance(short[name], Several):
-                short[name] = Several((short[name],))
-        return short
+    def note_namespace(self, _: str | None, namespace: str | None) -> None:
+        """Notice the declaration of a namespace."""
+        self.has_schema = self.has_schema or namespace == _SCHEMA
 
-    def clash(self, full_names: Collection[str], names: Mapping[str, str]) -> str:
-        """Return which two names are the same for a route; empty if none are. ``names``: of elements or attributes."""
+    def renamed(self, element: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Return the mapping of an element, in its class, with the names of routes, and what is wrong with it."""
+        short = type(element)()
+        origins: dict[str, str] = {}
+        problem = ""
+        for key, value in element.items():
+            name, full = self.elements[key], self.firsts.get(key, key)
+            if name not in short:
+                short[name] = value
+            elif origins[name] == full:
+                short[name] = Several((*_all(short[name]), *_all(value)))
+            else:
+                problem = clash(name, origins[name], full)
+            origins[name] = full
+        for name in self._repeated & short.keys():
+            short[name] = Several(_all(short[name]))
+        return short, problem
+
+    def attribute_clash(self, given: Iterable[str]) -> str:
+        """Return which two names of attributes are the same for a route; empty if none are."""
         seen: dict[str, str] = {}
-        for full in full_names:
-            other = seen.setdefault(names[full], full)
-            if other is not full and names[full] != DROPPED:
-                one, two = (name.rpartition(BETWEEN)[0] or "none" for name in (other, full))
-                return f"has {names[full]!r} of two namespaces ({one}, {two}): give one a prefix in parse.namespaces"
+        for full in given:
+            other = seen.setdefault(self.attributes[full], full)
+            if other != full and self.attributes[full] != DROPPED:
+                return clash(self.attributes[full], other, full)
         return ""
+
+
+def clash(name: str, one: str, other: str) -> str:
+    """Return the reason for the reject of a record that has two names for one."""
+    first, second = (full.rpartition(BETWEEN)[0] or "none" for full in (one, other))
+    return f"has {name!r} of two namespaces ({first}, {second}): give one a prefix in parse.namespaces"
 
 
 class _Shortened(dict[str, str]):
@@ -67,3 +91,25 @@ class _Shortened(dict[str, str]):
         namespace, _, local = full.rpartition(BETWEEN)
         self[full] = short = f"{self._sign}{self._prefixes.get(namespace, '')}{local}"
         return short
+
+
+class _Keys(dict[str, str]):
+    """See `Naming`."""
+
+    def __init__(self, naming: Naming) -> None:
+        super().__init__()
+        self._naming = naming
+        self._are_whole = False
+
+    def __missing__(self, full: str) -> str:
+        naming = self._naming
+        short = naming.elements[full]
+        if naming.firsts.setdefault(short, full) != full and not self._are_whole:
+            self._are_whole = naming.renames = True
+            self.clear()
+        self[full] = key = full if self._are_whole else short
+        return key
+
+
+def _all(value: object) -> Iterable[object]:
+    return value if isinstance(value, Several) else (value,)

@@ -138,13 +138,10 @@ class _Reader:
         parser.buffer_text = True
         parser.buffer_size = _STEP
         parser.StartDoctypeDeclHandler = self._refuse_doctype
-        parser.StartNamespaceDeclHandler = self._note_namespace
+        parser.StartNamespaceDeclHandler = self._naming.note_namespace
         parser.StartElementHandler = self._start_outside
         parser.EndElementHandler = self._end_outside
         return parser
-
-    def _note_namespace(self, *_: object) -> None:
-        self._naming.renames = True
 
     def _start_outside(self, name: str, attributes: Attributes) -> None:
         short = self._naming.elements[name]
