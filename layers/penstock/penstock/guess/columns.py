@@ -15,9 +15,13 @@ from penstock.model.wording import counted
 NULL_WORDS = frozenset(
     ["NA", "N/A", "n/a", "na", "N.A.", "NULL", "Null", "null", "None", "none", "-", "--", ".", "..", "?", "#N/A", "\\N"]
 )
-_BOOLEANS = ({"true", "false"}, {"True", "False"}, {"TRUE", "FALSE"})
+_BOOLEANS = tuple(
+    {write(yes), write(no)}
+    for yes, no in (("true", "false"), ("yes", "no"))
+    for write in (str.lower, str.title, str.upper)
+)
 # Texts that some read as booleans.
-_WORDS = ({"y", "n"}, {"yes", "no"}, {"t", "f"}, {"j", "n"}, {"oui", "non"}, {"ja", "nein"})
+_WORDS = ({"y", "n"}, {"t", "f"}, {"j", "n"}, {"oui", "non"}, {"ja", "nein"})
 
 
 @dataclass(frozen=True, slots=True)

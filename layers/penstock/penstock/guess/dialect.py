@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 # Delimiters, and how much each is trusted: blanks and colons are common in texts.
 DELIMITERS = {",": 1.0, ";": 1.0, "\t": 1.0, "|": 1.0, "^": 0.9, "~": 0.9, ":": 0.6, " ": 0.5}
@@ -72,15 +71,17 @@ def guess_dialect(text: str, *, whole: bool) -> DialectGuess:
 def _candidates(head: str, delimiter: str, *, whole: bool) -> Iterator[DialectGuess]:
     if delimiter not in head:
         return
-    for quote in _quotes(head, delimiter):
+    quotes = _quotes(head, delimiter)
+    for quote in quotes:
         for escape in ("", "\\") if quote and f"\\{quote}" in head else ("",):
             records = _records(head, delimiter, quote, escape, whole=whole)[:RECORDS]
             width = _width(records)
-            share = sum(len(one.fields) == width for one in records) / max(1, len(records))
+            plain = _plain(records)
+            share = sum(len(one.fields) == width for one in plain) / max(1, len(plain))
             if width > 1 and share >= LEAST:
                 cells = [cell for one in records if len(one.fields) == width for cell in one.fields]
                 good = sum(1 for cell in cells if _VALUE.fullmatch(cell)) / len(cells)
-                trust = DELIMITERS[delimiter] * (1 if quote == '"' else 0.98)
+                trust = DELIMITERS[delimiter] * (1 if quote == quotes[-1] else 0.98)
                 if quote and quote in head and not _closes(head, delimiter, quote, escape, whole=whole):
                     trust *= 0.8
                 score = share * (good + 0.01) * (1 - 1 / width) ** 0.5 * trust
@@ -99,16 +100,14 @@ def _closes(head: str, delimiter: str, quote: str, escape: str, *, whole: bool) 
 
 
 def _quotes(head: str, delimiter: str) -> list[str]:
-    """The quotes that enclose fields: double ones unless only single ones do; none if double ones are not closed."""
+    """The quotes that may enclose fields, the likeliest last: single ones if no double ones do; none (empty) if double
+    ones are not closed."""
     cell = rf"(?:^|{re.escape(delimiter)}){{0}}[^{{0}}\n]*{{0}}(?={re.escape(delimiter)}|\r?$)"
     single = len(re.findall(cell.format("'"), head, re.MULTILINE))
     double = len(re.findall(cell.format('"'), head, re.MULTILINE))
-    quotes = ['"']
-    if '"' in head and (not double or head.count('"') % 2):
-        quotes.append("")
     if single and not double:
-        quotes.append("'")
-    return quotes
+        return ['"', "'"]
+    return ["", '"'] if '"' in head and (not double or head.count('"') % 2) else ['"']
 
 
 def _records(text: str, delimiter: str, quote: str, escape: str, *, whole: bool) -> list[Record]:
@@ -133,5 +132,10 @@ def _records(text: str, delimiter: str, quote: str, escape: str, *, whole: bool)
 
 
 def _width(records: Sequence[Record]) -> int:
-    counts = Counter(len(one.fields) for one in islice(records, RECORDS))
-    return max(counts, key=lambda width: (counts[width], width)) if counts else 0
+    counts = Counter(len(one.fields) for one in _plain(records[:RECORDS]))
+    return max(counts, key=lambda width: counts[width]) if counts else 0  # the first of equals
+
+
+def _plain(records: Sequence[Record]) -> Sequence[Record]:
+    """The records without comments, which say nothing about the dialect."""
+    return [one for one in records if not one.fields[0].startswith("#")] or records

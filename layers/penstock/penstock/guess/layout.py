@@ -20,6 +20,7 @@ LOOKED_AT = 500
 TYPED = 0.9
 # The longest name of a column.
 LONGEST = 80
+_YEARS = range(1800, 2200)
 _FOOTER = re.compile(
     r"(?:grand ?total|total|sum|summe|gesamt|somme|suma|count|rows|records|end|eof|trailer|source|note|quelle)s?\b",
     re.IGNORECASE,
@@ -61,7 +62,7 @@ def guess_layout(dialect: DialectGuess, *, whole: bool) -> LayoutGuess:
     if not table:
         return LayoutGuess(skip, comment, header=True, short_header=False, names=(), body=[], footer="", notes=())
     width = dialect.width
-    short = len(table[0].fields) == width - 1 and len(table) > 1
+    short = _names_rows(table[0], table[1:], width)
     body = [one for one in table[1:] if len(one.fields) == width]
     is_header, doubt = (True, "") if short else _is_header(table[0].fields, [one.fields for one in body])
     if doubt:
@@ -87,13 +88,29 @@ def _first(records: Sequence[Record], width: int) -> int:
     """Return the position of the header, or of the first record without one: titles before it are narrower."""
     for at, one in enumerate(records):
         after = records[at + 1 : at + 4]
-        wide = all(len(other.fields) == width for other in after)
-        filled = sum(1 for cell in one.fields if cell.strip())
-        if len(one.fields) == width and (filled > 1 or width < 3 or not after) and wide:  # noqa: PLR2004
+        is_wide = any(len(other.fields) == width for other in after) or not after
+        fullest = max((_filled(other) for other in after), default=0)
+        if len(one.fields) == width and is_wide and (2 * _filled(one) >= width or fullest <= _filled(one)):
             return at
-        if at == 0 and len(one.fields) == width - 1 and width > 2 and after and wide and filled == width - 1:  # noqa: PLR2004
+        if at == 0 and _names_rows(one, records[1:], width):
             return at
     return next((at for at, one in enumerate(records) if len(one.fields) == width), 0)
+
+
+def _filled(record: Record) -> int:
+    return sum(1 for cell in record.fields if cell.strip())
+
+
+def _names_rows(first: Record, rest: Sequence[Record], width: int) -> bool:
+    """Whether a header names all columns but the first, in which each record has a name of its own."""
+    names = [one.fields[0] for one in rest[:LOOKED_AT]]
+    return (
+        len(first.fields) == width - 1 == _filled(first)
+        and len(names) > 1
+        and len(set(names)) == len(names)
+        and all(name.strip() for name in names)
+        and all(len(one.fields) == width for one in rest[:LOOKED_AT])
+    )
 
 
 def _footer(table: Sequence[Record], rest: Sequence[Record]) -> str:
@@ -119,7 +136,7 @@ def _is_typed(text: str) -> bool:
 def _is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:
     """Return whether the first record is a header, and what is doubtful about it."""
     if not body:
-        return True, ""
+        return not any(map(_is_typed, first)), ""
     if sum(1 for cell in first if not cell.strip()) > max(1, len(first) // 2):
         return False, ""
     votes = Counter[bool]()
@@ -135,14 +152,15 @@ def _is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[boo
     if votes[False]:
         if _is_sequence([cell for cell in first if cell.strip()]):
             return True, "the header holds consecutive numbers"
-        return votes[True] > votes[False], ""
+        return votes[True] >= votes[False], ""
     return _is_header_of_texts(first, body)
 
 
 def _is_sequence(cells: Sequence[str]) -> bool:
-    """Whether the numbers among the cells are consecutive, such as years."""
+    """Whether the numbers among the cells are consecutive: years, or from 0 on."""
     numbers = [int(cell) for cell in cells if cell.strip().isdecimal()]
-    return len(numbers) > 1 and all(after == before + 1 for before, after in pairwise(numbers))
+    starts = len(numbers) > 1 and (numbers[0] == 0 or numbers[0] in _YEARS)
+    return starts and all(after == before + 1 for before, after in pairwise(numbers))
 
 
 def _is_header_of_texts(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:

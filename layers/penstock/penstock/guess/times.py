@@ -36,10 +36,8 @@ class TimeGuess(NamedTuple):
 
 def guess_times(texts: Collection[str]) -> TimeGuess:
     """Guess by the distinct texts of a column."""
-    if all(map(_ISO_DATE.fullmatch, texts)):
-        return _iso(texts, ColumnType.DATE)
-    if all(map(_ISO_TIME.fullmatch, texts)):
-        return _iso(texts, ColumnType.TIMESTAMP)
+    if all(_ISO_DATE.fullmatch(text) or _ISO_TIME.fullmatch(text) for text in texts):
+        return _iso(texts)
     first = next(iter(texts))
     if not any(map(str.isdigit, first)):
         return TimeGuess(None)
@@ -55,15 +53,18 @@ def guess_times(texts: Collection[str]) -> TimeGuess:
     return TimeGuess(kind, _evidence(texts, fits[0]), fits[0])
 
 
-def _iso(texts: Collection[str], kind: ColumnType) -> TimeGuess:
+def _iso(texts: Collection[str]) -> TimeGuess:
     try:
         for text in texts:
             datetime.fromisoformat(text[:10])
     except ValueError:
         return TimeGuess(None, f"looks like ISO 8601, but {text!r} is none")
-    if kind is ColumnType.TIMESTAMP and not any(_zone(text) for text in texts):
-        return TimeGuess(kind, "without a zone: read as UTC")
-    return TimeGuess(kind)
+    dates = [text for text in texts if _ISO_DATE.fullmatch(text)]
+    if len(dates) == len(texts):
+        return TimeGuess(ColumnType.DATE)
+    note = "" if any(map(_zone, texts)) else "without a zone: read as UTC"
+    note = f"{counted(len(dates), 'distinct text')} are dates: read as midnight, UTC" if dates else note
+    return TimeGuess(ColumnType.TIMESTAMP, note)
 
 
 def _zone(text: str) -> str:
