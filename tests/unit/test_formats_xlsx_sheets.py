@@ -289,6 +289,33 @@ def test_each_sheet_has_a_footer_of_its_own_and_a_load_resumes_before_it() -> No
         assert told(batches(data, options, batch_bytes=4, resume=resume)) == told(found[number:])
 
 
+TEXTS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=5)
+
+
+@given(
+    st.lists(st.lists(st.none() | TEXTS, min_size=3, max_size=3).filter(any), max_size=5),
+    st.lists(TEXTS, max_size=3),
+    st.integers(0, 3),
+    st.integers(0, 2),
+)
+@settings(max_examples=examples(15))
+def test_wherever_a_table_stands_its_rows_are_the_same(
+    rows: list[list[str | None]], titles: list[str], left: int, blank: int
+) -> None:
+    """By skipped rows, by a range and by its declared columns; with a total below it."""
+    names: list[str | None] = ["id no", "name", "paid"]
+    margin: list[str | None] = [None] * left
+    top: list[list[str | None]] = [[title] for title in titles] + [[]] * blank
+    body: list[list[str | None]] = [[*margin, *row] for row in [names, *rows]]
+    data = book({"A": [*top, *body, [*margin, "Total:", None, len(rows)]]})
+    first, last = column_letters(left), column_letters(left + 2)
+    start, end = len(top) + 1, len(top) + 1 + len(rows)
+    wanted = [names, *rows]
+    assert table(data, skip_rows=len(top), skip_footer=1) == wanted
+    assert table(data, range=f"{first}{start}:{last}{end}") == wanted
+    assert table(data, find_header=True, declared=("paid", "id no"), footer="^Total:,(?P<rows>.*)") == wanted
+
+
 # Several sheets.
 
 ORDERS: Rows = [["Orders"], ["id", "paid"], [1, 1.5], [2, None], [3, 4]]

@@ -168,6 +168,8 @@ def options(rng: Random) -> ParseOptions:
         declared=("name",),
         sheets=several if rng.random() < 0.3 else (),
         refuse_others=rng.random() < 0.5,
+        skip_footer=rng.choice((0, 0, 1, 3)),
+        footer=rng.choice(("", "", "^row", "(?P<rows>[0-9]*)")),
         **cells,
     )
 
