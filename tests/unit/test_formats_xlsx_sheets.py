@@ -305,7 +305,7 @@ def test_wherever_a_table_stands_its_rows_are_the_same(
     """By skipped rows, by a range and by its declared columns; with a total below it."""
     names: list[str | None] = ["id no", "name", "paid"]
     margin: list[str | None] = [None] * left
-    top: list[list[str | None]] = [[title] for title in titles] + [[]] * blank
+    top: list[list[str]] = [[title] for title in titles] + [[]] * blank
     body: list[list[str | None]] = [[*margin, *row] for row in [names, *rows]]
     data = book({"A": [*top, *body, [*margin, "Total:", None, len(rows)]]})
     first, last = column_letters(left), column_letters(left + 2)
