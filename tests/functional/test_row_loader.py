@@ -417,7 +417,7 @@ def test_a_header_without_rows_creates_no_table(plant: Plant, records: str) -> N
 BAD_FILES = {
     "a declared column is missing": (b"id,name\n1,a\n", "InvalidTableError", "born"),
     "no record is as wide as the header": (b"id,name\n1,a,2001-01-01\n", "InvalidTableError", "born"),
-    "a header names a column twice": (b"id,name,name\n1,a,b\n", "HeaderRowError", "name"),
+    "a header names a column twice": (b"id,name,name,born\n1,a,b,\n", "InvalidTableError", "has 'name' 2 times"),
     "a quote is never closed": (HEADER.encode() + b'1,"a,2001-01-01\n', "UnclosedQuoteError", "byte"),
 }
 

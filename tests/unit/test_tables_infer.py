@@ -102,14 +102,6 @@ def test_names_of_a_header_are_kept_as_they_are() -> None:
     assert [column.name for column in infer(rows(names, ["1", "2", "3"]))] == names
 
 
-@pytest.mark.parametrize(
-    ("names", "message"), [(["a", ""], "column 2 of the header has no name"), (["a", "a"], "the header has 'a' twice")]
-)
-def test_a_header_whose_names_do_not_do_is_an_error(names: list[str], message: str) -> None:
-    with pytest.raises(InvalidTableError, match=message):
-        infer(rows(names, ["1", "2"]))
-
-
 def test_declared_columns_are_left_alone() -> None:
     plan = TablePlan(PARSE, Table("t", (Column("id"),)))
     assert complete(plan, rows(["id"], ["1"])) == plan

@@ -14,16 +14,20 @@ def column_names(header: Sequence[str], columns: tuple[str, ...], *, offset: int
 
     Raises HeaderRowError if a name is missing or doubled, or if ``columns`` are more or fewer than the header's.
     """
-    if columns:
-        if len(columns) != len(header):
-            raise HeaderRowError(
-                f"the header row has {counted(len(header), 'column')}, the route names {len(columns)}", offset=offset
-            )
-        return columns
-    nameless = [str(number) for number, name in enumerate(header, 1) if not name.strip()]
+    names = field_names(header, columns, offset=offset)
+    nameless = [str(number) for number, name in enumerate(names, 1) if not name.strip()]
     if nameless:
         raise HeaderRowError(f"no name in the header row for column {', '.join(nameless)}", offset=offset)
-    doubled = [name for name, times in Counter(header).items() if times > 1]
+    doubled = [name for name, times in Counter(names).items() if times > 1]
     if doubled:
         raise HeaderRowError(f"doubled in the header row: {', '.join(map(repr, doubled))}", offset=offset)
-    return tuple(header)
+    return names
+
+
+def field_names(header: Sequence[str], columns: tuple[str, ...], *, offset: int) -> tuple[str, ...]:
+    """Return the same, where fields may be meant by their position: names may be missing or doubled."""
+    if columns and len(columns) != len(header):
+        raise HeaderRowError(
+            f"the header row has {counted(len(header), 'column')}, the route names {len(columns)}", offset=offset
+        )
+    return columns or tuple(header)

@@ -11,6 +11,7 @@ from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
 from penstock.model.wording import counted
 from penstock.tables.field_names import did_you_mean, name_problem
+from penstock.tables.header_fields import fields_without
 
 
 def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
@@ -49,7 +50,7 @@ class FieldWatch:
         """The field counts of these records. ``missing``: the columns for which no field has been found so far."""
         if batch.names:
             # `RowConverter` refuses a header that lacks a column.
-            others = [name for name in batch.names if name not in self.headers]
+            others = [name for name, _ in fields_without(self.headers, batch.names)]
             left = tuple(each for each in missing if each[0] != self.table.name)
             return FieldCounts.of(batch.count if others else 0, others, left, (self.table.name,))
         records = cast("Sequence[Mapping[str, object]]", [row for row in batch.rows if isinstance(row, Mapping)])

@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import cast
 
-from penstock.errors import InvalidTableError
+from penstock.errors import HeaderRowError, InvalidTableError
 from penstock.model.column import Column, ColumnType
 from penstock.model.number import Written
 from penstock.model.parse_options import ParseOptions
@@ -24,6 +24,7 @@ from penstock.tables.chunk_builder import routing_fields, with_tables
 from penstock.tables.column_kinds import Cells, IntegerKind
 from penstock.tables.field_names import name_problems
 from penstock.tables.field_watch import path_of
+from penstock.tables.header_fields import fields_without
 from penstock.tables.kind_choice import PLAIN
 from penstock.tables.spellings import spellings_of
 from penstock.tables.table_router import TableRouter
@@ -112,7 +113,7 @@ def new_columns(table: Table, batch: Batch, also_used: Collection[str] = ()) -> 
     """
     if batch.names:
         taken = {column.source or column.name for column in table.columns} | {*also_used, table.rescue}
-        at = [position for position, name in enumerate(batch.names) if name not in taken] if batch.rows else []
+        at = [position for _, position in fields_without(taken, batch.names)] if batch.rows else []
         names = tuple(batch.names[position] for position in at)
         cells = cast("Sequence[Sequence[str | None]]", batch.rows)
         found: Batch = replace(batch, names=names, rows=[[row[position] for position in at] for row in cells])
@@ -132,7 +133,7 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",), *, limit: int = SAMPLE)
 
     ``nulls`` are texts that mean NULL: they say nothing of a type. Not more than ``limit`` records are looked at.
 
-    Raises InvalidTableError for names that are empty or there twice.
+    Raises HeaderRowError for names that are empty or there twice.
     """
     rows = sample.rows[:limit]
     if sample.names:
@@ -159,14 +160,17 @@ def _column(name: str, inferred: Inferred, nulls: tuple[str, ...]) -> Column:
     return Column(name, kind, nulls=nulls, spellings=spellings)
 
 
+_NAME_THEM = (
+    "Correct the header, name the columns (parse.columns), or declare those of the table, by position if need be."
+)
+
+
 def _check_header(names: Sequence[str]) -> None:
     for number, name in enumerate(names, 1):
         if not name.strip():
-            raise InvalidTableError(
-                f"column {number} of the header has no name", hint="Name the columns in the route, or in the header."
-            )
+            raise HeaderRowError(f"column {number} of the header has no name", offset=0, hint=_NAME_THEM)
         if name in names[: number - 1]:
-            raise InvalidTableError(f"the header has {name!r} twice", hint="Name the columns in the route.")
+            raise HeaderRowError(f"the header has {name!r} twice", offset=0, hint=_NAME_THEM)
 
 
 def _of_texts(texts: Sequence[str], among: Sequence[ColumnType] = TYPES) -> Inferred:

@@ -25,6 +25,7 @@ from penstock.model.record import CsvValidator, RawCsv
 from penstock.model.table import Table
 from penstock.tables.column_kinds import BooleanKind
 from penstock.tables.database_texts import is_checked
+from penstock.tables.header_fields import places_of
 from penstock.tables.kind_choice import is_converted, is_spelled
 from penstock.tables.spellings import ZONES
 
@@ -117,10 +118,10 @@ class _Recognised:
 
 def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
     """The column of every field; empty if a field has no column, or a column no field."""
-    columns = {column.source or column.name: column for column in table.columns}
-    if len(columns) < len(table.columns) or sorted(columns) != sorted(names):
+    columns = {tuple(places_of(column.source or column.name, names)): column for column in table.columns}
+    if len(columns) < len(table.columns) or sorted(columns) != [(place,) for place in range(len(names))]:
         return []
-    return [columns[name] for name in names]
+    return [columns[place,] for place in range(len(names))]
 
 
 def _is_converted(column: Column) -> bool:

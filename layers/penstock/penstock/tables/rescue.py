@@ -9,6 +9,7 @@ from penstock.model.table import Table
 from penstock.tables.cells import getter
 from penstock.tables.documents import write_document
 from penstock.tables.field_watch import path_of
+from penstock.tables.header_fields import fields_without
 
 Kept = Mapping[int, Mapping[str, object]]
 """Values of the wrong type, by the position of their record and the name of their field."""
@@ -38,7 +39,7 @@ class Rescue:
         self.position = next(n for n, column in enumerate(table.columns) if column.name == table.rescue)
         self.taken = {path_of(column)[0] for column in columns} | {*also_used}
         taken = {column.source or column.name for column in columns} | {*also_used}
-        self.others = [(name, position) for position, name in enumerate(names) if name not in taken]
+        self.others = fields_without(taken, names)
         self.has_header = bool(names)
         self.nulls = frozenset(table.nulls)
 

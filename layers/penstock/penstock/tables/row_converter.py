@@ -26,6 +26,7 @@ from penstock.tables.documents import JsonKind, WrittenJsonKind
 from penstock.tables.field_names import did_you_mean, name_problems
 from penstock.tables.field_watch import has_field, path_of
 from penstock.tables.forms import FORMS, Form
+from penstock.tables.header_fields import places_of
 from penstock.tables.kind_choice import is_converted
 from penstock.tables.rescue import Rescue, is_rescued, raw_value
 
@@ -186,12 +187,15 @@ def _typed(values: Sequence[object], texts: Sequence[str | None]) -> Sequence[st
 
 def _position(table: Table, column: Column, names: Sequence[str]) -> int:
     source = column.source or column.name
-    found = [position for position, name in enumerate(names) if name == source]
+    found = places_of(source, names)
     if len(found) == 1:
         return found[0]
     message = f"table {table.name}, column {column.name!r}: the header "
     if found:
-        raise InvalidTableError(f"{message}has {source!r} {len(found)} times")
+        raise InvalidTableError(
+            f"{message}has {source!r} {len(found)} times",
+            hint=f'Take one of them by its position, such as `from = "#{found[0] + 1}"` in the route.',
+        )
     meant = did_you_mean(source, names)
     known = f"{meant} It has" if meant else "; it has"
     raise InvalidTableError(f"{message}lacks {source!r}{known} {', '.join(map(repr, names))}"[:MESSAGE])

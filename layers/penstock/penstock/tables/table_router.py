@@ -12,6 +12,7 @@ from penstock.model.sheet_names import meaning
 from penstock.model.table import Choice, Table
 from penstock.tables.cells import getter
 from penstock.tables.column_kinds import shown
+from penstock.tables.header_fields import places_of
 
 Row = Mapping[str, object] | Sequence[str | None]
 
@@ -58,10 +59,12 @@ class TableRouter:
         return {self.choice.tables[value]: batch} if value is not None else {}
 
     def _row_examiner(self, names: Sequence[str]) -> Callable[[object], tuple[str | None, Row]]:
-        if self.choice.payload or self.choice.field not in names:
-            missing = self.choice.payload or self.choice.field
-            raise InvalidTableError(f"records are chosen by {missing!r}, which the header lacks")
-        position = names.index(self.choice.field)
+        places = [] if self.choice.payload else places_of(self.choice.field, names)
+        if len(places) != 1:
+            field = self.choice.payload or self.choice.field
+            has = f"has {len(places)} times" if places else "lacks"
+            raise InvalidTableError(f"records are chosen by {field!r}, which the header {has}")
+        position = places[0]
 
         def examine(row: object) -> tuple[str | None, Row]:
             cells = cast("Sequence[str | None]", row)

@@ -9,6 +9,7 @@ from penstock.model.column import Column, ColumnType, Storage
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Evolve, Table
 from penstock.tables.cells import as_texts
+from penstock.tables.header_fields import places_of
 from penstock.tables.kind_choice import PLAIN
 from penstock.tables.rescue import raw_value
 from penstock.tables.spellings import pattern_of
@@ -44,9 +45,10 @@ def _may_widen(table: Table, column: Column, held: Storage) -> bool:
 def _texts(column: Column, batch: Batch, rows: set[int]) -> list[str]:
     """The rejected values, without nulls."""
     source = column.source or column.name
-    if batch.names and source not in batch.names:
+    places = places_of(source, batch.names)
+    if batch.names and not places:
         return []
-    get = raw_value(column, batch.names.index(source) if batch.names else None)
+    get = raw_value(column, places[0] if batch.names else None)
     values = [get(row) for number, row in enumerate(batch.rows) if batch.position(number).row in rows]
     texts, _ = as_texts(values, Column(column.name, storage=Storage()))
     return [text for text in texts if text is not None and text not in column.nulls]

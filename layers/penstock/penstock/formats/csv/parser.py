@@ -13,7 +13,7 @@ from penstock.formats.csv.records import Dialect, Span, dialect_of
 from penstock.formats.csv.skip import RecordSkipper
 from penstock.formats.csv.start import START, Start, find_start
 from penstock.formats.format import no_validator, tell_nobody
-from penstock.formats.header import column_names
+from penstock.formats.header import field_names
 from penstock.formats.window import Window
 from penstock.model.load import Resume
 from penstock.model.parse_options import Extra, ParseOptions
@@ -113,4 +113,4 @@ def _header(feed: Window, dialect: Dialect, window: bytes, header: Span, columns
     if stray := dialect.stray(record):
         raise HeaderRowError(f"in the header row {stray}", offset=offset)
     feed.advance(len(record))
-    return column_names(fields, columns, offset=offset)
+    return field_names(fields, columns, offset=offset)
