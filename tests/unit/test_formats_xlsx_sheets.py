@@ -273,10 +273,13 @@ def test_a_footer_that_is_not_there_is_an_error(options: dict[str, Any], message
 def test_a_footer_is_not_held_without_bound() -> None:
     long_rows: list[list[object]] = [["x" * 30_000]] * 5
     data = book({"A": [["a"], *long_rows]})
-    with pytest.raises(TruncatedSourceError, match="the last ones have more than 65,536 characters"):
+    with pytest.raises(TruncatedSourceError, match="the last ones have more than 65,536 characters and cells"):
         batches(data, replace(XLSX, skip_footer=3))
     found = batches(data, replace(XLSX, footer="^x"))
     assert sum(len(batch.rejects) for batch in found) == 3
+    wide = book({"A": [["a"], *([[None] * 16_000 + ["x"]] * 5)]})
+    with pytest.raises(TruncatedSourceError, match="characters and cells"):
+        batches(wide, replace(XLSX, skip_footer=5))
 
 
 def test_each_sheet_has_a_footer_of_its_own_and_a_load_resumes_before_it() -> None:

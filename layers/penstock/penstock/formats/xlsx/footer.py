@@ -2,7 +2,7 @@
 
 With ``skip_footer`` it is the last so many rows that hold anything. With ``footer`` it is all rows at the end that the
 expression matches, where the text of a row is its values, joined by commas. A matched row that others follow is a
-reject. A footer takes at most `FOOTER_BYTES` characters: so many are held back.
+reject. A footer takes at most `FOOTER_BYTES` characters and cells: so many are held back.
 """
 
 from __future__ import annotations
@@ -34,14 +34,18 @@ def _without_last(rows: Iterator[SheetRow], sheet: str, count: int) -> Iterator[
     size = passed = 0
     for row in rows:
         held.append(row)
-        size += len(_text(row))
+        size += _size(row)
         while len(held) > count or size > FOOTER_BYTES:
             first = held.popleft()
-            size -= len(_text(first))
+            size -= _size(first)
             passed += 1
             yield first
     if len(held) < count:
-        few = f"the last ones have more than {FOOTER_BYTES:,} characters" if passed else f"there are {len(held):,}"
+        few = (
+            f"the last ones have more than {FOOTER_BYTES:,} characters and cells"
+            if passed
+            else f"there are {len(held):,}"
+        )
         raise _not_there(sheet, f"parse.skip_footer leaves out {counted(count, 'row')}, but {few}")
 
 
@@ -51,9 +55,9 @@ def _without_matched(rows: Iterator[SheetRow], sheet: str, expression: re.Patter
     for row in rows:
         text = _text(row)
         match = expression.search(text)
-        if match and size + len(text) <= FOOTER_BYTES:
+        if match and size + _size(row) <= FOOTER_BYTES:
             held.append((row, match))
-            size += len(text)
+            size += _size(row)
             continue
         for like, _ in held:
             yield like._replace(fault=_REASON)
@@ -79,3 +83,7 @@ def _not_there(sheet: str, reason: str) -> TruncatedSourceError:
 
 def _text(row: SheetRow) -> str:
     return ",".join(filter(None, row.cells))
+
+
+def _size(row: SheetRow) -> int:
+    return len(row.cells) + sum(map(len, filter(None, row.cells)))
