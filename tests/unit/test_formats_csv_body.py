@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -301,3 +302,16 @@ def test_an_expression_that_cannot_be_read_is_refused() -> None:
 def test_a_header_after_comments_that_are_too_long_is_an_error() -> None:
     with pytest.raises(HeaderRowError, match="longer than 100 bytes"):
         parsed(b"#" + b"x" * 200 + b"\na,b\n", replace(CSV, comment="#", max_record=100))
+
+
+@pytest.mark.parametrize("options", [{"skip_footer": 1}, {"footer": "^Total"}])
+def test_comments_and_a_footer_do_not_hide_the_delimiter(options: dict[str, Any]) -> None:
+    data = b"# by x, y\nid;name\n# z\n1;a\n2;b\nTotal: 2\n\n"
+    batch = one(data, replace(CSV, comment="#", **options))
+    assert (batch.names, list(batch.rows)) == (("id", "name"), [["1", "a"], ["2", "b"]])
+
+
+def test_a_header_is_not_looked_for_in_comments() -> None:
+    data = b"# of,id,name\nby x\nname,id\na,1\n"
+    batch = one(data, replace(CSV, comment="#", find_header=True, declared=("id", "name")))
+    assert (batch.names, list(batch.rows)) == (("name", "id"), [["a", "1"]])

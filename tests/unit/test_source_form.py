@@ -42,6 +42,7 @@ def written(source: bytes, options: ParseOptions, *rows: int, gone: bool = False
 
 SEMICOLONS = ParseOptions(format=Format.CSV, delimiter=";")
 NO_HEADER = ParseOptions(format=Format.CSV, header=False, columns=("a", "b"))
+BODY = ParseOptions(format=Format.CSV, comment="#", skip_footer=1)
 LATIN = ParseOptions(format=Format.CSV, encoding="latin-1")
 UTF_16 = ParseOptions(format=Format.CSV, encoding="utf-16")
 
@@ -56,6 +57,7 @@ UTF_16 = ParseOptions(format=Format.CSV, encoding="utf-16")
         (b"a,b\n\xe9,2\n3,4\n", LATIN, (1,), b"a,b\n\xe9,2\n"),
         ("a,b\né,2\n3,4\n".encode("utf-16"), UTF_16, (1,), "a,b\né,2\n".encode("utf-16")),
         ("a,b\né,2\n3,4\n".encode("utf-16"), CSV, (1,), "a,b\né,2\n".encode("utf-16")),
+        (b"#x\na,b\n1\n#y\n3\nsum,2\n", BODY, (1, 2), b"#x\na,b\n1\n3\n(footer)\n"),
         (b'{"a": 1}\n{"a":  "x"}\n', ParseOptions(format=Format.JSONL), (2,), b'{"a":  "x"}\n'),
     ],
 )

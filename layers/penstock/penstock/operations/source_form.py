@@ -82,6 +82,8 @@ class SourceForm:
             yield encoder(at.raw + end.decode())
             self.count += 1
         yield from self._fetched(wanted, encoder(end.decode()))
+        # The last lines of a file of this route are no records.
+        yield encoder(("(footer)" + end.decode()) * self.options.skip_footer)
 
     def _head(self) -> bytes:
         """The bytes before the first record."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from penstock.errors import HeaderRowError
+from penstock.formats.csv.footer import likely_footer
 from penstock.formats.csv.records import Dialect, Fields, dialect_of
 from penstock.formats.window import Window
 from penstock.model.parse_options import MOST_LINES, ParseOptions
@@ -95,6 +96,8 @@ def _delimited(feed: Window, dialects: Sequence[Dialect], options: ParseOptions)
     columns, or if the header and the first records, one at least, have as many fields.
     """
     window, last = feed.window(START)
+    if last and options.footer_bytes:
+        window = window[: likely_footer(window, options, feed.encoding.codec)]
     fields = _first_fields(dialects[0], window, last=last)
     if len(fields) != 1 or fields[0] in options.declared or len(options.columns) == 1:
         return None
