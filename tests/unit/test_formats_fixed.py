@@ -261,3 +261,10 @@ def test_equal_and_unequal_lines_give_the_same_rows() -> None:
 def test_a_source_that_cannot_be_cut_at_bytes_is_not() -> None:
     assert boundaries_for(replace(FIXED, encoding="utf-16"), b"") is None
     assert open_source([b"\xef\xbb\xbf  1"], FIXED) == Within(3, 1, "utf-8")
+
+
+def test_a_line_end_within_lines_of_one_length_ends_a_line() -> None:
+    rows = rows_of(
+        parsed(b"abc\n" * 10 + b"a\nc\n" + b"abc\n" * 3, replace(FIXED, fields=("x 1-3",)), batch_bytes=65536)
+    )
+    assert [row[0] for row in rows] == ["abc"] * 10 + ["a", "c"] + ["abc"] * 3  # type: ignore[index]

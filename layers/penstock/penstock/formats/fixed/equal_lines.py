@@ -17,10 +17,13 @@ class EqualLines:
 
     @classmethod
     def of(cls, data: bytes) -> Self | None:
-        """Return the lines; None if they differ in length, or are few and long: to split them is faster then."""
+        """Return the lines; None if they differ in length, or are few and long: to split them is faster then.
+
+        There may be others within them: see `are_all`.
+        """
         step = data.find(b"\n") + 1
         count = len(data) // step if step else 0
-        if not count >= step or count * step != len(data) or data.count(b"\n") != count:
+        if not count >= step or count * step != len(data):
             return None
         if data[step - 1 :: step] != b"\n" * count:
             return None
@@ -28,6 +31,16 @@ class EqualLines:
         if b"\r" not in before:
             return cls(data, step, count, step - 1)
         return cls(data, step, count, step - 2) if before == b"\r" * count else None
+
+    @property
+    def line_ends(self) -> int:
+        """The bytes of all line ends."""
+        return self.count * (self.step - self.width)
+
+    @property
+    def are_all(self) -> bool:
+        """Whether no line end is within a line."""
+        return self.data.count(b"\n") == self.count
 
     def at(self, position: int) -> bytes:
         """Return the byte at this position of every line."""

@@ -96,7 +96,7 @@ class LineFields:
             lines = [line for line in lines if line.startswith(prefix)]
         if not self._fit(lines):
             return None
-        plain = self._trimmer.is_plain(data)
+        plain = self._trimmer.is_plain(data, data.count(b"\n"))
         return [self._trimmer.all(map(itemgetter(place), lines), plain=plain) for place in self._layout.places]
 
     def _fit(self, lines: Sequence[str]) -> bool:
@@ -114,7 +114,9 @@ class LineFields:
             data.decode(self._codec)
         except UnicodeDecodeError:
             return None
-        plain = self._trimmer.is_plain(data, lines.count if lines.step > lines.width + 1 else 0)
+        plain = self._trimmer.is_plain(data, lines.line_ends)
+        if not plain and not lines.are_all:
+            return None
         return [self._stepped(lines, place, plain=plain) for place in self._layout.places]
 
     def _are_good(self, lines: EqualLines) -> bool:

@@ -16,7 +16,7 @@ _STRIPS: Mapping[Trim, Strip | None] = {
     Trim.NONE: None,
 }
 # White space that `str.strip` would remove too. In UTF-8: also the first bytes of such characters.
-_UTF8_SPACE = b"\t\v\f\r\x1c\x1d\x1e\x1f\xc2\xe1\xe2\xe3"
+_UTF8_SPACE = b"\n\t\v\f\r\x1c\x1d\x1e\x1f\xc2\xe1\xe2\xe3"
 
 
 class Trimmer:
@@ -38,13 +38,14 @@ class Trimmer:
             return list(texts)
         return list(map(strip, texts)) if plain else [strip(text, " ") for text in texts]
 
-    def is_plain(self, data: bytes, line_ends: int = 0) -> bool:
-        """Return whether data has no white space but blanks, LF and so many CR. False if this is costly to tell."""
+    def is_plain(self, data: bytes, line_ends: int) -> bool:
+        """Return whether data has no white space but blanks and so many bytes of line ends. False if this is costly to
+        tell."""
         # To delete bytes is the fastest search for several of them.
         return len(data.translate(None, self._space)) + line_ends == len(data)
 
 
 def _space_of(codec: str) -> bytes:
-    """Return the bytes that are white space in an encoding of one byte a character, except for blanks and LF."""
+    """Return the bytes that are white space in an encoding of one byte a character, except for blanks."""
     letters = ((byte, bytes([byte]).decode(codec, "replace")) for byte in range(256))
-    return bytes(byte for byte, letter in letters if letter.isspace() and letter not in " \n")
+    return bytes(byte for byte, letter in letters if letter.isspace() and letter != " ")
