@@ -90,6 +90,14 @@ def test_what_chooses_a_table_is_asked_for() -> None:
         check_paths(plan, replace(fields, tables=("a", "b")))
 
 
+def test_a_field_of_a_fixed_layout_that_the_table_of_another_type_takes_is_not_told() -> None:
+    tables = {"P": Table("policies", (Column("holder"),)), "C": Table("claims", (Column("cause"),))}
+    parse = ParseOptions(fields=("type 1", "holder 2-9", "cause 2-5", "rest 10"))
+    plan = TablePlan(parse, choice=Choice("type", tables))
+    fields = ChunkBuilder(plan).compare(rows(("type", "holder", "cause", "rest"), ("P", "Ann", "Ann", "")))
+    assert fields.names == ("rest",)
+
+
 def test_names_are_bounded_and_the_rest_of_them_told_of() -> None:
     counts = FieldCounts.of(1, [f"{n:03}" + "x" * 1_000 for n in range(500)])
     both = counts.plus(FieldCounts.of(1, ["z"]))

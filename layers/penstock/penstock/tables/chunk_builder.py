@@ -35,12 +35,15 @@ def with_tables(plan: TablePlan, change: Callable[[Table], Table]) -> TablePlan:
 
 
 def routing_fields(plan: TablePlan) -> tuple[str, ...]:
-    """Fields that are not columns, but by which the plan routes records to tables."""
+    """Fields that are no columns of a table, but that the plan uses: by some it routes records to tables."""
     choice = plan.choice
     if choice is None or choice.payload or choice.by_sheet:
         return ()
+    # Every line has all fields of a fixed layout, also those of records for other tables.
+    columns = [column for table in plan.tables for column in table.columns] if plan.parse.fields else []
+    others = [column.source or column.name for column in columns if not column.metadata]
     # In a CSV it is the name of a column, in JSON a path.
-    return choice.field, choice.field.split(".")[0]
+    return tuple(dict.fromkeys((choice.field, choice.field.split(".")[0], *others)))
 
 
 class ChunkBuilder:
