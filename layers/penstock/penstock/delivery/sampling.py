@@ -16,7 +16,7 @@ from penstock.model.job import Job
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
 from penstock.model.table import TablePlan
-from penstock.tables import Allowance, complete, samples_of, tables_of, without_impossible_names
+from penstock.tables import Allowance, complete, samples_of, tables_of, without_impossible_names, without_raw
 
 # Columns are inferred from this many bytes for any memory size, so that a retry infers the same columns.
 SAMPLE_BYTES = 1 * MIB
@@ -41,7 +41,7 @@ class Sampler:
         return plan
 
     def _complete(self, plan: TablePlan, options: ParseOptions) -> TablePlan:
-        sample = self._sample(options)
+        sample = self._sample(options, plan)
         if sample and not sample.rows:
             self._refuse_hopeless(plan, sample)
         elif sample:
@@ -56,17 +56,17 @@ class Sampler:
             yield
         except (DestinationMissingError, InvalidTableError) as error:
             if any(table.guessed or not table.columns for table in tables_of(plan)):
-                sample = self._sample(plan.parse)
+                sample = self._sample(plan.parse, plan)
                 if sample and sample.rejects and not sample.rows:
                     error.add_note(self._hopeless(sample))
                     error.hint = f"{self._advice(plan.parse, sample)} {error.hint}".strip()
             raise
 
-    def _sample(self, options: ParseOptions) -> Batch | None:
+    def _sample(self, options: ParseOptions, plan: TablePlan) -> Batch | None:
         """Return the first records, or later ones if all of them are rejected; None for an empty file."""
         with closing(self.decoding().pieces()) as pieces:
             batches = parse(pieces, options, batch_bytes=SAMPLE_BYTES, workbook=self.workbook)
-            samples = map(without_impossible_names, islice(batches, SAMPLES))
+            samples = (without_raw(without_impossible_names(batch), plan) for batch in islice(batches, SAMPLES))
             first = next(samples, None)
             return first if not first or first.rows else next((batch for batch in samples if batch.rows), first)
 

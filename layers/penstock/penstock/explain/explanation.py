@@ -244,6 +244,9 @@ def indexing_seconds(size: int, decoded: int, memory: int, speed: float = INDEX_
 def _spans(job: Job, preview: SourcePreview, environment: StackEnvironment, decoded: int) -> tuple[int, int]:
     """Return the number of spans and their decoded bytes; 0 for a source that cannot be split."""
     known = preview.codec == IDENTITY.name or preview.codec in indexers_within(environment.budget.window)
+    indexed = preview.codec != IDENTITY.name
+    if preview.plan and preview.plan.protects and indexed:
+        return 0, 0  # an index would hold parts of the decoded source
     if not (known and preview.splittable and decoded):
         return 0, 0
     sizes = environment.sizes

@@ -63,6 +63,8 @@ class TableSpanPlanner:
             return None
         plan = TableSpans(encoded, 0, source.size, preview.plan, preview.within)
         if encoded != IDENTITY.name:
+            if preview.plan.protects:
+                return None  # an index holds parts of the decoded source
             return self._indexed(source, folder, plan, preview.text)
         boundaries = surveying.read_boundaries(folder, source)
         if boundaries is None:

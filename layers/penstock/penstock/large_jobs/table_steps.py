@@ -29,7 +29,7 @@ from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
 from penstock.model.span import Span
 from penstock.model.table import Mode, Table, TablePlan
-from penstock.tables import Form, is_atomic, is_staged, table_names, tables_of
+from penstock.tables import Form, check_header, is_atomic, is_staged, redacting_header, table_names, tables_of
 
 # Seconds for the statement that makes a large load visible: almost as long as a function may run.
 FINISHING = 840.0
@@ -63,6 +63,10 @@ class TableSteps:
 
     def preview(self, attempt: Attempt) -> TablePreview:
         """Plan the load from the start of a source. Raises BadSourceError if its header is bad."""
+        with redacting_header(attempt.job.need_plan()):
+            return self._preview(attempt)
+
+    def _preview(self, attempt: Attempt) -> TablePreview:
         plan = self.delivery.plan(attempt)
         with self.open_sink(attempt.job.id, WHOLE) as sink:
             join(sink, attempt.job)
@@ -73,7 +77,11 @@ class TableSteps:
         with closing(self.delivery.decoding(attempt).pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)
             text = text_of(plan.parse, head)
-            return TablePreview(plan, text, open_source(chunks, plan.parse) if text else None, loaded)
+            within = open_source(chunks, plan.parse) if text else None
+        if within and within.names and plan.protects:
+            # The names are kept with the plan of the spans: what stands in place of a header must not be.
+            check_header(plan, within.names)
+        return TablePreview(plan, text, within, loaded)
 
     def take_over(self, spec: JobSpec, plan: TablePlan, size: int, seconds: float) -> Resume:
         """Check or create the tables, and return what ingest has loaded. From now on, ingest cannot load more.

@@ -67,6 +67,9 @@ class Storage:
 # A source that is a field of a row by its position from 1, whatever its name: ``#3``.
 POSITION = re.compile(r"#([1-9][0-9]{0,4})")
 
+# Before the number of characters that a mask keeps.
+KEEP = "keep:"
+
 # The name of a column for fields of any name, for destinations that accept them.
 ANY = ""
 
@@ -80,7 +83,8 @@ class Column:
 
     ``spellings`` names the only forms of text that an inferred column accepts (see `tables.spellings`); a declared
     column has none. ``storage`` is how an existing table stores the column, once it was read. Neither is part of a
-    route. ``metadata`` names a value of the source that the column holds, instead of a field (`source_values`).
+    route. ``hash`` and ``mask`` are for personal data: the value is loaded in this form only. ``metadata`` names a
+    value of the source that the column holds, instead of a field (`source_values`).
     """
 
     name: str
@@ -94,6 +98,13 @@ class Column:
     keys: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     metadata: str = field(default="", metadata=OMIT_DEFAULT)
     rules: ValueRules = field(default=USUAL, metadata=OMIT_DEFAULT)
+    hash: str = field(default="", metadata=OMIT_DEFAULT)
+    mask: str = field(default="", metadata=OMIT_DEFAULT)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether the raw value may appear nowhere."""
+        return bool(self.hash or self.mask)
 
 
 # The maximum number of field names in a receipt, and of characters of each.

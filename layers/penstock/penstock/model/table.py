@@ -101,6 +101,11 @@ class TablePlan:
     key_pattern: str = field(default="", metadata=OMIT_DEFAULT)
 
     @property
+    def protects(self) -> bool:
+        """Whether a column is hashed or masked, so that no raw text of a record may be kept."""
+        return any(column.is_protected for table in self.tables for column in table.columns)
+
+    @property
     def metadata(self) -> frozenset[str]:
         """The values of the source that columns hold."""
         return frozenset(column.metadata for table in self.tables for column in table.columns if column.metadata)

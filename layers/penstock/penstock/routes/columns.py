@@ -10,6 +10,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.value_rules import Epoch
 from penstock.routes.fields import Fields
 from penstock.routes.metadata import check_metadata, read_from
+from penstock.routes.protection import check_protection, read_hash, read_mask
 from penstock.routes.value_rules import read_rules
 
 # The types whose texts a strptime pattern describes.
@@ -35,11 +36,14 @@ def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] 
         nulls=fields.texts("nulls", () if metadata else nulls, empty=True),
         formats=fields.texts("format", ()),
         metadata=metadata,
+        hash=read_hash(fields),
+        mask=read_mask(fields),
     )
     _check_formats(fields, column)
     check_metadata(fields, column)
     column = read_rules(fields, column)
     fields.refuse_unknown()
+    check_protection(fields, column)
     return column
 
 

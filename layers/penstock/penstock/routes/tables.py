@@ -15,6 +15,7 @@ from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
 from penstock.routes.key_patterns import read_key_pattern
 from penstock.routes.parse_options import read_parse_options
+from penstock.routes.protection import check_fields
 from penstock.routes.sheets import with_tables_of_sheets
 from penstock.routes.xml_paths import with_xml_paths
 
@@ -85,6 +86,7 @@ def _table(fields: Fields, name: str, destination: Destination, groups: Collecti
     fields.refuse_unknown()
     _check(fields, table, destination)
     _check_rescue(fields, table)
+    check_fields(fields, table)
     return with_rescue(table) if table.columns else table
 
 
@@ -113,5 +115,11 @@ def _check_rescue(fields: Fields, table: Table) -> None:
     if table.rescue in table.key:
         raise fields.complain("rescue", f"{table.rescue!r} is a column of the key")
     column = next((column for column in table.columns if column.name == table.rescue), None)
-    if column and (column.type not in RESCUE_TYPES or column.source or column.metadata or not column.nullable):
+    if column and (
+        column.type not in RESCUE_TYPES
+        or column.source
+        or column.metadata
+        or not column.nullable
+        or column.is_protected
+    ):
         raise fields.complain("rescue", f"column {table.rescue!r} must be json or text, may be null, and has no `from`")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.tables.allowance import Allowance
-from penstock.tables.chunk_builder import ChunkBuilder, tables_of, with_tables
+from penstock.tables.chunk_builder import ChunkBuilder, check_header, tables_of, with_tables
 from penstock.tables.committed import (
     LOADED,
     Committed,
@@ -21,6 +21,7 @@ from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.gc_deferral import gc_deferred
 from penstock.tables.infer import complete, infer, new_columns, samples_of
 from penstock.tables.metadata import check_values, with_metadata
+from penstock.tables.protection import redacting_header, without_raw
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.single_batch import single_batch
 from penstock.tables.storage_fit import Storages, fit_to_storage
@@ -38,6 +39,7 @@ __all__ = [
     "RowForm",
     "Storages",
     "TableRouter",
+    "check_header",
     "check_paths",
     "check_values",
     "complete",
@@ -51,6 +53,7 @@ __all__ = [
     "needs_order",
     "new_columns",
     "receipt_of_end",
+    "redacting_header",
     "samples_of",
     "single_batch",
     "table_names",
@@ -59,5 +62,6 @@ __all__ = [
     "with_metadata",
     "with_tables",
     "without_impossible_names",
+    "without_raw",
     "writes_by_key",
 ]

@@ -14,6 +14,7 @@ from penstock.model.table import Evolve, Table, TablePlan
 from penstock.tables.field_watch import FieldWatch, declared_columns
 from penstock.tables.forms import FORMS, Form
 from penstock.tables.late_columns import LateColumns
+from penstock.tables.protection import redacted, without_raw
 from penstock.tables.raw_csv import csv_validator
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.table_router import TableRouter
@@ -32,6 +33,12 @@ def with_tables(plan: TablePlan, change: Callable[[Table], Table]) -> TablePlan:
         tables = {value: change(table) for value, table in plan.choice.tables.items()}
         return replace(plan, choice=replace(plan.choice, tables=tables))
     return plan
+
+
+def check_header(plan: TablePlan, names: Sequence[str]) -> None:
+    """Raise InvalidTableError if the header lacks a column, or has one twice."""
+    for table in tables_of(plan):
+        RowConverter(table, names)
 
 
 def routing_fields(plan: TablePlan) -> tuple[str, ...]:
@@ -55,6 +62,7 @@ class ChunkBuilder:
     """
 
     def __init__(self, plan: TablePlan, form: Form = Form.TEXT) -> None:
+        self.plan = plan
         self.table = plan.table
         self.router = TableRouter(plan.choice) if plan.choice else None
         self.form = form
@@ -73,6 +81,7 @@ class ChunkBuilder:
 
     def chunk(self, number: int, batch: Batch) -> tuple[Chunk, tuple[Reject, ...]]:
         """Chunk ``number`` of its span, and all rejects in the order of the records, those of the parser included."""
+        batch = without_raw(batch, self.plan)
         parts, unfit = self._split(batch)
         # A header without rows is still checked, unless it may belong to another table.
         wanted = [(table, part) for table, part in parts.items() if part is batch or part.rows]
@@ -84,7 +93,8 @@ class ChunkBuilder:
         ]
         self.fields = fields.with_rescued(sum(rows.rescued for rows, _ in converted))
         faults = [reject for _, rejects in converted for reject in rejects]
-        rejects = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("position.row"))
+        found = sorted((*batch.rejects, *unfit, *faults), key=attrgetter("position.row"))
+        rejects = redacted(tuple(found), self.plan)
         chunk = Chunk(
             number=number,
             end=batch.end,
@@ -94,7 +104,7 @@ class ChunkBuilder:
             rejects=len(rejects),
             first_reject=rejects[0] if rejects else None,
         )
-        return chunk, tuple(rejects)
+        return chunk, rejects
 
     def compare(self, batch: Batch) -> FieldCounts:
         """The field counts of these records alone."""

@@ -10,6 +10,7 @@ from penstock.tables.column_kinds import BooleanKind, ColumnKind, FloatKind, Int
 from penstock.tables.conversions import CaseConversion, Conversion, ConvertedKind, WordsConversion
 from penstock.tables.documents import JsonKind
 from penstock.tables.numerals import NumberConversion
+from penstock.tables.protection import ProtectConversion
 from penstock.tables.spellings import ANY_SPELLING, SpelledKind
 from penstock.tables.stored_kinds import stored_kind
 from penstock.tables.time_formats import TimeConversion
@@ -30,6 +31,8 @@ PLAIN: Mapping[ColumnType, ColumnKind] = {
 def conversion_of(column: Column) -> Conversion | None:
     """How the texts of a column differ from the usual form; None if they do not."""
     rules = column.rules
+    if column.is_protected:
+        return ProtectConversion(column, CaseConversion(rules.case) if rules.case else None)
     if column.type in TIMES and (column.formats or rules.are_of_times):
         return TimeConversion(column.type, column.formats, rules)
     if column.type in NUMBERS and rules.are_of_numbers:
@@ -41,7 +44,7 @@ def conversion_of(column: Column) -> Conversion | None:
 
 def is_converted(column: Column) -> bool:
     """Whether the texts of a column are not loaded as they are."""
-    return bool(column.formats and column.type in TIMES) or column.rules != USUAL
+    return bool(column.formats and column.type in TIMES) or column.rules != USUAL or column.is_protected
 
 
 def is_spelled(column: Column) -> bool:

@@ -19,12 +19,7 @@ def is_rescued(table: Table, column: Column) -> bool:
     """Whether a value of the wrong type is kept in the rescue column, and the column is null. A column that may not be
     null rejects the record."""
     may_be_null = column.nullable and column.name not in table.key
-    return table.rescue_values and may_be_null and not column.metadata and not _is_protected(column)
-
-
-def _is_protected(column: Column) -> bool:  # noqa: ARG001  # no column is protected yet
-    """Whether the raw value of the column may appear nowhere, because the route hashes or masks it."""
-    return False
+    return table.rescue_values and may_be_null and not column.metadata and not column.is_protected
 
 
 class Rescue:

@@ -88,6 +88,8 @@ class RowConverter:
         found = self._found(batch, faults)
         columns, full = [], []
         for position, (reader, (texts, wrong)) in enumerate(zip(self.readers, found, strict=True)):
+            if self.columns[position].is_protected and wrong:
+                wrong = dict.fromkeys(wrong, "is no single value")  # noqa: PLW2901  # the reason quotes it
             unfit = faults if self.raw_values[position] is None else RejectReasons()
             for number, reason in wrong.items():
                 unfit.add(number, reader.name, reason)
@@ -196,6 +198,9 @@ def _position(table: Table, column: Column, names: Sequence[str]) -> int:
             f"{message}has {source!r} {len(found)} times",
             hint=f'Take one of them by its position, such as `from = "#{found[0] + 1}"` in the route.',
         )
+    if any(each.is_protected for each in table.columns):
+        # A file without a header has a record in its place.
+        raise InvalidTableError(f"{message}lacks {source!r}; it is not shown, because the route protects columns")
     meant = did_you_mean(source, names)
     known = f"{meant} It has" if meant else "; it has"
     raise InvalidTableError(f"{message}lacks {source!r}{known} {', '.join(map(repr, names))}"[:MESSAGE])

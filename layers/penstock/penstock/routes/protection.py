@@ -1,0 +1,54 @@
+"""Read ``hash`` and ``mask`` of a column: its values are loaded in this form only."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+from penstock.model.column import KEEP, Column, ColumnType
+from penstock.model.table import Table
+from penstock.routes.fields import Fields
+
+SHA256 = "sha256"
+
+
+def read_hash(fields: Fields) -> str:
+    """Read ``hash``; empty if it is not given."""
+    return fields.choice("hash", (SHA256,), SHA256) if fields.has("hash") else ""
+
+
+def read_mask(fields: Fields) -> str:
+    """Read ``mask``; empty if it is not given."""
+    mask = fields.text("mask") if fields.has("mask") else ""
+    if mask.startswith(KEEP) and not re.fullmatch(f"{KEEP}[1-9][0-9]?", mask):
+        raise fields.complain("mask", f'{mask!r}: "{KEEP}4" keeps the last 4 characters; the number is 1 to 99')
+    return mask
+
+
+def check_protection(fields: Fields, column: Column) -> None:
+    """Refuse what cannot hold together with a hash or a mask."""
+    if column.hash and column.mask:
+        raise fields.complain("mask", "is said by hash already: leave one of them out")
+    option = "hash" if column.hash else "mask" if column.mask else ""
+    if option and column.type is not ColumnType.TEXT:
+        raise fields.complain(option, f"makes a text of each value: the type of the column is text, not {column.type}")
+    if option and column.metadata:
+        raise fields.complain(option, "is for fields: what the source itself is named is on record with its job")
+
+
+def check_fields(fields: Fields, table: Table) -> None:
+    """Refuse a column that holds the field of a protected one, or a part of it, as it is."""
+    taken = [column for column in table.columns if not column.metadata and column.name != table.rescue]
+    for protected, other in product(taken, taken):
+        if not protected.is_protected or other.is_protected:
+            continue
+        one, two = _path(protected), _path(other)
+        if one[: len(two)] == two or two[: len(one)] == one:
+            raise fields.complain(
+                "columns",
+                f"{other.name!r} holds as it is what {protected.name!r} hashes or masks: leave one of them out",
+            )
+
+
+def _path(column: Column) -> tuple[str, ...]:
+    return tuple(re.split("[./]", column.source)) if column.source else (column.name,)
