@@ -135,13 +135,17 @@ def test_nothing_of_a_load_with_rejects_holds_the_value(
         f"{SECRET};{SECRET};1;4\n{SECRET};2;3;4\n".encode(),
         f'id,name,mail,n\n1,"{SECRET}\n'.encode() * 300,
         f"id,name,mail,n\n1,{SECRET},m,1\n1,{SECRET},m,1\n".encode(),
+        f"id,name,mail,n\n1,{SECRET},m,1\n{SECRET}=total\n".encode(),
     ],
-    ids=["rejects", "no header", "doubled", "delimiter", "quote", "unique"],
+    ids=["rejects", "no header", "doubled", "delimiter", "quote", "unique", "footer"],
 )
 def test_nothing_of_a_load_that_fails_holds_the_value(database: Database, data: bytes, mode: str) -> None:
     database.execute("CREATE TABLE people (id int PRIMARY KEY, name text, mail text, n int, _extra jsonb)")
     for large_bytes in (1, 10**9):
-        plant = table_plant(database, route(rejects=0, mode=mode), large_bytes=large_bytes)
+        text = route(rejects=0, mode=mode)
+        if data.endswith(b"total\n"):
+            text = text.replace("[route.table]", "footer = '^(?P<rows>.*)=total'\n[route.table]")
+        plant = table_plant(database, text, large_bytes=large_bytes)
         outcome = plant.ingest(plant.upload("a.csv", data))
         if outcome.state is JobState.EXECUTING:
             plant.execute(outcome.job_id)

@@ -12,6 +12,7 @@ from penstock.model.column import Column, ColumnType, Storage
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import RecordPosition, Reject
 from penstock.model.table import Choice, Table, TablePlan
+from penstock.model.value_rules import Case, Trim, ValueRules
 from penstock.routes import parse_routes
 from penstock.tables import ChunkBuilder, Form, RowConverter
 from penstock.tables.protection import without_quotes
@@ -48,6 +49,12 @@ def test_json_values_are_hashed_as_they_are_written() -> None:
     assert loaded(column, 1, True, "") == [digest("1"), digest("true"), digest("")]
     held = Column("x", hash="sha256", nulls=(), storage=Storage())
     assert loaded(held, {"a": [1]}) == [digest('{"a": [1]}')]
+
+
+def test_a_text_is_trimmed_and_in_the_right_case_before_it_is_hashed() -> None:
+    rules = ValueRules(trim=Trim.BOTH, case=Case.LOWER)
+    assert loaded(Column("x", hash="sha256", rules=rules), " A@B.de ", None) == [digest("a@b.de"), None]
+    assert loaded(Column("x", mask="keep:1", rules=rules), " AB") == ["*b"]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ from penstock.tables import (
     field_warnings,
     is_staged,
     receipt_of_end,
-    redacting_header,
+    redacting,
     tables_of,
 )
 
@@ -78,7 +78,7 @@ class TableDelivery:
         message to the queue (NotEnoughTimeError), unless nothing was committed. A permanent failure drops staged rows;
         its message names the committed chunks.
         """
-        with naming(attempt.job.source), redacting_header(attempt.job.need_plan()):
+        with naming(attempt.job.source), redacting(attempt.job.need_plan()):
             try:
                 self._prove(attempt)
                 sampled = self.plan(attempt)

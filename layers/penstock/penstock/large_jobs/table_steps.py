@@ -29,7 +29,7 @@ from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
 from penstock.model.span import Span
 from penstock.model.table import Mode, Table, TablePlan
-from penstock.tables import Form, check_header, is_atomic, is_staged, redacting_header, table_names, tables_of
+from penstock.tables import Form, check_header, is_atomic, is_staged, redacting, table_names, tables_of
 
 # Seconds for the statement that makes a large load visible: almost as long as a function may run.
 FINISHING = 840.0
@@ -63,7 +63,7 @@ class TableSteps:
 
     def preview(self, attempt: Attempt) -> TablePreview:
         """Plan the load from the start of a source. Raises BadSourceError if its header is bad."""
-        with redacting_header(attempt.job.need_plan()):
+        with redacting(attempt.job.need_plan()):
             return self._preview(attempt)
 
     def _preview(self, attempt: Attempt) -> TablePreview:
@@ -148,7 +148,7 @@ class TableSteps:
                 is_all=spans.count == 1 and spans.before is None,
                 values=source_values(spec.job, spans.table_plan),
             )
-            with noting_changes(sink, spans.table_plan):
+            with noting_changes(sink, spans.table_plan), redacting(spans.table_plan):
                 within = replace(spans.within, offset=span.start, row=span.first_row, is_last=span.following is None)
             return loader.load(pieces, within)
 

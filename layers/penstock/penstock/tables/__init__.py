@@ -21,7 +21,7 @@ from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.gc_deferral import gc_deferred
 from penstock.tables.infer import complete, infer, new_columns, samples_of
 from penstock.tables.metadata import check_values, with_metadata
-from penstock.tables.protection import redacting_header, without_raw
+from penstock.tables.protection import redacting, without_raw
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.single_batch import single_batch
 from penstock.tables.storage_fit import Storages, fit_to_storage
@@ -53,7 +53,7 @@ __all__ = [
     "needs_order",
     "new_columns",
     "receipt_of_end",
-    "redacting_header",
+    "redacting",
     "samples_of",
     "single_batch",
     "table_names",

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
-from penstock.errors import HeaderRowError
+from penstock.errors import BadSourceError
 from penstock.model.column import KEEP, Column
 from penstock.model.record import Batch, RecordPosition, Reject
 from penstock.model.table import TablePlan
@@ -75,14 +75,17 @@ def without_quotes(message: str) -> str:
 
 
 @contextmanager
-def redacting_header(plan: TablePlan) -> Iterator[None]:
-    """Take what an error of the header quotes out of it: a file without a header has a record in its place."""
+def redacting(plan: TablePlan) -> Iterator[None]:
+    """Take what errors of the source quote out of them, if the plan protects a column: a file without a header has a
+    record in its place."""
     try:
         yield
-    except HeaderRowError as error:
-        if plan.protects:
-            raise HeaderRowError(without_quotes(error.message), offset=error.offset, hint=error.hint) from None
-        raise
+    except BadSourceError as error:
+        if not plan.protects:
+            raise
+        error.message = without_quotes(error.message)
+        error.args = (error.message,)
+        raise error from None
 
 
 def _bare(position: RecordPosition) -> RecordPosition:
