@@ -78,10 +78,11 @@ class TableDelivery:
         message to the queue (NotEnoughTimeError), unless nothing was committed. A permanent failure drops staged rows;
         its message names the committed chunks.
         """
-        with naming(attempt.job.source), redacting(attempt.job.need_plan()):
+        with naming(attempt.job.source):
             try:
-                self._prove(attempt)
-                sampled = self.plan(attempt)
+                with redacting(attempt.job.need_plan()):
+                    self._prove(attempt)
+                    sampled = self.plan(attempt)
             except PermanentError as error:
                 self.report_failure(attempt.job, error, *_counts(attempt))
                 raise
@@ -89,7 +90,8 @@ class TableDelivery:
                 # Attempts that nobody counts are counted in the report, at their begin.
                 sink.describe(origin_of(attempt.job, *_counts(attempt)), at_once=not attempt.holder)
                 try:
-                    return self._load(attempt, sink, sampled)
+                    with redacting(sampled):
+                        return self._load(attempt, sink, sampled)
                 except PermanentError as error:
                     _record_failure(sink, error)
                     raise

@@ -148,9 +148,9 @@ class TableSteps:
                 is_all=spans.count == 1 and spans.before is None,
                 values=source_values(spec.job, spans.table_plan),
             )
+            within = replace(spans.within, offset=span.start, row=span.first_row, is_last=span.following is None)
             with noting_changes(sink, spans.table_plan), redacting(spans.table_plan):
-                within = replace(spans.within, offset=span.start, row=span.first_row, is_last=span.following is None)
-            return loader.load(pieces, within)
+                return loader.load(pieces, within)
 
     def check_rejects(self, spec: JobSpec, plan: TablePlan, total: Receipt) -> None:
         """Raises TooManyRejectsError if all spans together have more rejects than the route allows."""
