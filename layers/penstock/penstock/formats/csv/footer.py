@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from penstock.errors import InvalidRouteError, TruncatedSourceError
 from penstock.formats.csv.boundaries import START
 from penstock.formats.csv.records import Dialect
-from penstock.formats.encoding import Encoding
+from penstock.formats.encoding import Encoding, whole_characters
 from penstock.model.parse_options import FOOTER_BYTES, Extra, ParseOptions
 from penstock.model.wording import counted
 
@@ -39,7 +40,7 @@ class Footer:
         self._is_open = options.extra is Extra.IGNORE
         self._declared: int | None = None
         self._expression = _expression_of(options)
-        self._rules = dialect.rules("footer")
+        self._rules = dialect.rules("footer") if self._expression else None
 
     def cut(self, chunks: Iterable[bytes], encoding: Encoding, offset: int) -> Iterator[bytes]:
         """Yield the readable bytes of a source without its footer. They begin with a record, at byte ``offset``.
@@ -48,16 +49,14 @@ class Footer:
         """
         held = bytearray()
         state, is_all = START, True
-        for chunk in chunks:
-            held += chunk
-            if len(held) > 2 * FOOTER_BYTES:
-                passed = bytes(held[:-FOOTER_BYTES])
-                del held[:-FOOTER_BYTES]
-                state, is_all, offset = self._passed(state, passed), False, offset + encoding.source_length(passed)
-                yield passed
-        if len(held) > FOOTER_BYTES:
+        for chunk in chain(chunks, [None]):
+            held += chunk or b""
+            # Many small chunks are passed at once.
+            if len(held) <= (FOOTER_BYTES if chunk is None else 2 * FOOTER_BYTES):
+                continue
             passed = bytes(held[:-FOOTER_BYTES])
-            del held[:-FOOTER_BYTES]
+            passed = passed[: whole_characters(passed)] if encoding.foreign else passed
+            del held[: len(passed)]
             state, is_all, offset = self._passed(state, passed), False, offset + encoding.source_length(passed)
             yield passed
         tail = bytes(held)
@@ -92,7 +91,7 @@ class Footer:
             )
 
     def _passed(self, state: int, data: bytes) -> int:
-        return self._rules.step(state, data)[0] if self._expression else state
+        return self._rules.step(state, data)[0] if self._rules else state
 
     def _counted(self, tail: bytes, lines: list[tuple[int, int]], *, is_all: bool) -> int:
         """Return where the last lines begin."""
@@ -111,7 +110,7 @@ class Footer:
         for start, end in lines:
             if state == START:
                 starts.append(start)
-            state, _ = self._rules.step(state, tail[start:end])
+            state = self._passed(state, tail[start:end])
         first = starts[0] if starts else len(tail)
         text = self._dialect.uncommented(tail[first:], last=True)
         widths = {first + start: len(fields) for start, _, fields in self._dialect.spans(text, last=True)}
