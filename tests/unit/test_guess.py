@@ -94,6 +94,8 @@ def test_numbers_that_are_undecided_are_texts(texts: Sequence[str], note: str) -
         (["12/31/2024 10:00", "01/02/2024 11:00"], ColumnType.TIMESTAMP, "%m/%d/%Y %H:%M"),
         (["31.12.2024"], ColumnType.DATE, "%d.%m.%Y"),
         (["5 May 2024", "6 May 2024"], ColumnType.DATE, "%d %b %Y"),
+        (["4/15/12", "4/1/12"], ColumnType.DATE, "%m/%d/%y"),
+        (["2024-12-31", "2024-12-31 10:00"], ColumnType.TIMESTAMP, ""),
         (["2024/12/31"], ColumnType.DATE, "%Y/%m/%d"),
     ],
 )
@@ -108,7 +110,7 @@ def test_evidence_says_how_many_texts_only_one_order_reads() -> None:
     )
 
 
-@pytest.mark.parametrize("texts", [["01/02/2024", "03/04/2024"], ["2024-13-01"], ["31/12/24"], ["10:30"], ["1960-01"]])
+@pytest.mark.parametrize("texts", [["01/02/2024", "03/04/2024"], ["2024-13-01"], ["11/12/10"], ["10:30"], ["1960-01"]])
 def test_times_that_are_undecided_are_texts(texts: Sequence[str]) -> None:
     assert guess_times(texts).type is None
 
@@ -119,6 +121,12 @@ def test_a_word_means_null_only_beside_values_of_a_type() -> None:
     texts = guess_column("t", ["a", "NA", "b"])
     assert (texts.type, texts.nulls) == (ColumnType.TEXT, ())
     assert "kept as texts: 'NA'" in texts.notes
+
+
+def test_integers_that_may_be_dates_are_said_to_be() -> None:
+    found = guess_column("d", ["20241231", "20240101"])
+    assert found.type is ColumnType.INTEGER
+    assert "may be dates" in found.notes[0]
 
 
 def test_words_that_may_be_booleans_are_texts() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from penstock.guess.numbers import guess_numbers
-from penstock.guess.times import guess_times
+from penstock.guess.times import guess_times, is_packed
 from penstock.model.column import ColumnType
 from penstock.model.wording import counted
 
@@ -68,7 +68,8 @@ def _typed(known: ColumnGuess, counts: Mapping[str, int]) -> ColumnGuess | None:
         return replace(known, type=ColumnType.BOOLEAN)
     numbers = guess_numbers(texts)
     if numbers.type:
-        notes = (numbers.note,) if numbers.note else ()
+        packed = 'may be dates: type = "date", format = "%Y%m%d"' if is_packed(texts) else ""
+        notes = tuple(filter(None, (numbers.note, packed)))
         return replace(known, type=numbers.type, decimal=numbers.decimal, thousands=numbers.thousands, notes=notes)
     times = guess_times(texts)
     if times.type:

@@ -166,8 +166,8 @@ def _is_sequence(cells: Sequence[str]) -> bool:
 def _is_header_of_texts(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:
     looks = [row for row in body[:LOOKED_AT] if len(row) == len(first)]
     names = [cell for cell in first if cell.strip()]
-    recurring = any(cell in {row[at] for row in looks} for at, cell in enumerate(first) if cell.strip())
-    if recurring or len(set(names)) < len(names) or any(len(name) > LONGEST for name in names):
+    recurring = sum(1 for at, cell in enumerate(first) if cell.strip() and cell in {row[at] for row in looks})
+    if 2 * recurring > len(names) or len(set(names)) < len(names) or any(len(name) > LONGEST for name in names):
         return False, "undecided: all columns are texts; the first record is taken for a record"
     if not all(map(_TEXTUAL.search, names)):
         return False, "undecided: all columns are texts; the first record is taken for a record"

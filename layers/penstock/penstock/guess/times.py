@@ -14,10 +14,11 @@ _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ISO_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
+_PACKED = re.compile(r"(?:19|20)[0-9]{6}")
 _CLOCKS = {"": "", " 00:00": " %H:%M", " 00:00:00": " %H:%M:%S"}
-_DATES = ["%d{0}%m{0}%Y", "%m{0}%d{0}%Y", "%Y{0}%m{0}%d"]
+_DATES = ["%d{0}%m{0}%Y", "%m{0}%d{0}%Y", "%Y{0}%m{0}%d", "%d{0}%m{0}%y", "%m{0}%d{0}%y", "%y{0}%m{0}%d"]
 _SEPARATORS = "/.-"
-_NAMED = ["%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%d-%B-%Y", "%B %d %Y"]
+_NAMED = ["%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%b %d %Y", "%b-%d-%Y", "%d %B %Y", "%B %d, %Y", "%d-%B-%Y", "%B %d %Y"]
 FORMATS = [
     date + clock
     for date in (*(form.format(between) for between in _SEPARATORS for form in _DATES), *_NAMED)
@@ -50,7 +51,8 @@ def guess_times(texts: Collection[str]) -> TimeGuess:
     if len(fits) > 1:
         return TimeGuess(None, f"undecided: {' and '.join(fits)} read all of them, such as {first!r}")
     kind = ColumnType.TIMESTAMP if "%H" in fits[0] else ColumnType.DATE
-    return TimeGuess(kind, _evidence(texts, fits[0]), fits[0])
+    century = "years 69 to 99 are before 2000" if "%y" in fits[0] else ""
+    return TimeGuess(kind, "; ".join(filter(None, (_evidence(texts, fits[0]), century))), fits[0])
 
 
 def _iso(texts: Collection[str]) -> TimeGuess:
@@ -65,6 +67,11 @@ def _iso(texts: Collection[str]) -> TimeGuess:
     note = "" if any(map(_zone, texts)) else "without a zone: read as UTC"
     note = f"{counted(len(dates), 'distinct text')} are dates: read as midnight, UTC" if dates else note
     return TimeGuess(ColumnType.TIMESTAMP, note)
+
+
+def is_packed(texts: Collection[str]) -> bool:
+    """Whether integers may be dates such as 20241231."""
+    return all(_PACKED.fullmatch(text) and _matches(text, "%Y%m%d") for text in texts)
 
 
 def _zone(text: str) -> str:
@@ -94,6 +101,6 @@ def _evidence(texts: Collection[str], form: str) -> str:
 
 
 def _exchanged(form: str) -> str:
-    if "%m" not in form or form.startswith("%Y"):
+    if "%m" not in form or form.lower().startswith("%y"):
         return ""
     return form.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m")
