@@ -15,6 +15,9 @@ from penstock.tables.conversions import ConvertedKind, Typed
 from penstock.tables.forms import RowForm
 from penstock.tables.kind_choice import kind_of, stays_raw
 
+# The texts of a piece.
+PIECE = 256
+
 # How texts are trimmed.
 STRIPS: Mapping[Trim, Callable[[str], str]] = {
     Trim.BOTH: str.strip,
@@ -72,6 +75,8 @@ class ColumnReader:
             texts = self._without_nulls(texts)
             cells = self._accepted(texts)
         if not cells:
+            if self.is_converted and len(texts) > PIECE:
+                return list(self._in_pieces(texts, faults)), False
             return [self._one(position, text, faults) for position, text in enumerate(texts)], False
         full = len(cells.texts) == len(texts)
         values: Iterable[object] = cells.texts
@@ -83,6 +88,15 @@ class ColumnReader:
             return list(values), True
         found = iter(values)
         return [None if text is None else next(found) for text in texts], False
+
+    def _in_pieces(self, texts: Sequence[str | None], faults: RejectReasons) -> Iterator[object]:
+        """A column to convert, of which some texts are bad or in an unusual form: only pieces with such texts are read
+        one by one."""
+        for start in range(0, len(texts), PIECE):
+            found = RejectReasons()
+            yield from self.read(texts[start : start + PIECE], found)[0]
+            for position, (column, reason) in found.reasons.items():
+                faults.add(start + position, column, reason)
 
     def _prepared(self, texts: Sequence[str | None]) -> Sequence[str | None]:
         """Without the white space that the route removes, and with its default. JSON has a null of its own, which

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from penstock.tables.column_kinds import Cells
@@ -58,3 +59,11 @@ class FixedTimes:
         for here, there in self.moves:
             lines[there::written] = source[here::width]
         return lines.decode()[:-1].split("\n")
+
+    def moment(self, text: str) -> datetime | None:
+        """That of one text; None if it has another shape or does not exist."""
+        found = self.iso(Cells([text]))
+        try:
+            return datetime.fromisoformat(found[0]) if found and "T24" not in found[0] else None
+        except ValueError:
+            return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -32,10 +32,6 @@ def zone_names() -> list[str]:
     return sorted(available_timezones())
 
 
-class IrregularDayError(Exception):
-    """The offset changes on this day. Never leaves `LocalTimes`."""
-
-
 class LocalTimes:
     """Reads times of a zone's clock."""
 
@@ -57,18 +53,23 @@ class LocalTimes:
             return second
         raise ValueError(f"{shown(text)} occurs twice in {self.name}: set the column's fold to earlier or later")
 
-    def all(self, texts: Iterable[str]) -> list[str] | None:
-        """ISO 8601 of these times, which have a day and a clock, but no zone, with their offsets. None if the offset
-        changes on one of the days, or a day does not exist."""
+    def all(self, texts: Sequence[str]) -> list[str] | None:
+        """ISO 8601 of these times, which have a day and a clock, but no zone, with their offsets. None if one of them
+        is no such time."""
         offsets = self.offsets
         try:
-            return [text + offsets[text[:10]] for text in texts]
-        except (IrregularDayError, ValueError, OverflowError):
+            if all(map(offsets.__getitem__, {text[:10] for text in texts})):
+                return [text + offsets[text[:10]] for text in texts]
+            return [text + offset if (offset := offsets[text[:10]]) else self._one(text) for text in texts]
+        except (ValueError, OverflowError):
             return None
+
+    def _one(self, text: str) -> str:
+        return iso(self.moment(datetime.fromisoformat(text), text))
 
 
 class _Offsets(dict[str, str]):
-    """The offsets of days on which the clock is not changed."""
+    """The offsets of days; none of days on which the clock is changed."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         super().__init__()
@@ -78,13 +79,12 @@ class _Offsets(dict[str, str]):
         if len(self) >= REMEMBERED:
             self.clear()
         start = datetime.fromisoformat(day).replace(tzinfo=self.zone)
-        found = {
-            (start + timedelta(hours=hour)).replace(fold=fold).utcoffset() for hour in range(25) for fold in (0, 1)
-        }
+        # No zone ever changed its clock twice within two days: the ends of a day show whether it is changed on it.
+        ends = (start, start + timedelta(days=1))
+        found = {end.replace(fold=fold).utcoffset() for end in ends for fold in (0, 1)}
         seconds = start.strftime("%z")
-        if len(found) > 1 or len(seconds) != len("+0000"):
-            raise IrregularDayError
-        offset = self[day] = f"{seconds[:3]}:{seconds[3:]}"
+        is_regular = len(found) == 1 and len(seconds) == len("+0000")
+        offset = self[day] = f"{seconds[:3]}:{seconds[3:]}" if is_regular else ""
         return offset
 
 

@@ -85,9 +85,12 @@ class TimeConversion(Conversion):
         return self.local.all(found) if has_clock else None
 
     def _moment(self, text: str) -> datetime:
+        """Raises ValueError with a reject's reason."""
         stripped = text.strip()
         if not self.formats or (isinstance(text, Typed) and _ISO_TYPED.match(stripped)):
             return self._of_day(stripped, TimestampKind().moment)
+        if self.fixed and (moment := self.fixed.moment(stripped)):
+            return moment
         for pattern in self.formats:
             try:
                 return self._by(pattern, stripped)

@@ -73,6 +73,8 @@ class TimestampKind(ColumnKind):
             return False
         if any(match and match[1] for match in matches) and self.far.search(cells.joined):
             return False
+        if " 24:" in cells.joined or "T24:" in cells.joined:
+            return False
         try:
             deque(map(datetime.fromisoformat, cells.texts), maxlen=0)
         except ValueError:
@@ -93,6 +95,8 @@ class TimestampKind(ColumnKind):
         match = self.pattern.fullmatch(text.strip().upper().replace(" ", "T", 1))
         if not match:
             raise not_iso(text, "a timestamp", "2024-12-31T23:30:00Z")
+        if (match[2] or "").startswith("T24"):  # the next day, for newer versions of Python
+            raise ValueError(f"{shown(text)} is not a timestamp")
         try:
             moment = datetime.fromisoformat("".join(filter(None, match.groups())).replace("UTC", "Z"))
         except ValueError:
