@@ -64,9 +64,9 @@ def records_of(chunks: Iterable[bytes], options: ParseOptions, within: Within | 
 
 def parsed_source(data: bytes, options: ParseOptions) -> ParsedSource:
     """Parse a source. An open quote is closed. Hypothesis drops examples whose header cannot be read."""
-    assume(text_of(options, data[:HEAD]) is not None)
     for text in (data, data + options.quote.encode() + b"\n"):
         try:
+            assume(text_of(options, text[:HEAD]) is not None)
             return ParsedSource(text, options, open_source([text], options), records_of([text], options))
         except UnclosedQuoteError:
             continue
@@ -98,6 +98,7 @@ def options_for(
     quote: str = '"',
     escape: str = "",
     comment: str = "",
+    skip_lines: int = 0,
 ) -> ParseOptions:
     return ParseOptions(
         format=form,
@@ -107,6 +108,7 @@ def options_for(
         quote=quote,
         escape=escape,
         comment=comment,
+        skip_lines=skip_lines,
     )
 
 
@@ -148,7 +150,8 @@ def sources() -> st.SearchStrategy[ParsedSource]:
         comment=st.just("#"),
         max_record=LIMITS,
     )
-    csv |= escaped | commented
+    skipping = st.builds(options_for, st.just(Format.CSV), header=st.booleans(), skip_lines=st.integers(1, 3))
+    csv |= escaped | commented | skipping
     return st.builds(parsed_source, csv_texts(), csv) | st.builds(parsed_source, line_texts(), lines)
 
 

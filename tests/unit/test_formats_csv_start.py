@@ -220,3 +220,13 @@ def test_what_was_written_is_read_wherever_the_file_is_cut(
         part = replace(within, offset=found.offset, row=found.row)
         rest = list(parse([data[found.offset :]], options, batch_bytes=40, within=part))
         assert rows_of(rest) == kept[found.row - 1 :]
+
+
+@settings(max_examples=examples(60))
+@given(st.lists(st.text(st.sampled_from('"ab,;\\#'), max_size=6), max_size=5), st.sampled_from(["", "\\"]))
+def test_comments_and_escapes_above_the_header_do_not_hide_it(titles: list[str], escape: str) -> None:
+    lines = "".join(f"{title}\n" for title in titles)
+    options = replace(AUTO, comment="#", escape=escape)
+    names, rows, told = read(f'{lines}id,name\n#1,x\n2,"b\n#c"\n', options)
+    assert (names, rows) == (("id", "name"), [["2", "b\n#c"]])
+    assert told == [f"header found in line {len(titles) + 1}"]

@@ -21,6 +21,8 @@ from penstock.model.wording import counted
 START = 64 * 1024
 # The delimiters that are recognised, and the number of records that must agree.
 OTHERS, AGREEING = ";\t|", 100
+# Lines with an open quote that are tried as the first of a header of several lines: each takes a millisecond or two.
+LONG = 100
 
 # A first line that Excel reads and does not show.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
@@ -122,13 +124,14 @@ def _delimited(feed: Window, dialects: Sequence[Dialect], options: ParseOptions)
 
 def _first_fields(dialect: Dialect, window: bytes, *, last: bool) -> Fields:
     """Return the fields of the first record that is not blank. Nearly always only its line is parsed."""
-    return next((fields or [] for _, _, fields in _records_at_lines(dialect, window, last=last) if fields != []), [])
+    records = _records_at_lines(dialect, window.lstrip(b"\r\n"), last=last)
+    return next((fields or [] for _, _, fields in records if fields != []), [])
 
 
 def _records_at_lines(dialect: Dialect, window: bytes, *, last: bool) -> Iterator[tuple[int, int, Fields | None]]:
     """Yield for each line its number, its first byte, and the fields of the record that begins there: none of a blank
-    line or a comment, and None if the record does not end."""
-    at = number = 0
+    line or a comment, and None if the record does not end. At most LONG records of several lines are parsed."""
+    at = number = long = 0
     while at < len(window):
         found = _LINE_END.search(window, at)
         if not found and not last:
@@ -143,8 +146,11 @@ def _records_at_lines(dialect: Dialect, window: bytes, *, last: bool) -> Iterato
         quotes = dialect.blank(line).count(dialect.quote_bytes) if dialect.quote else 0
         # A record with an open quote goes on in the next line, and so does one with an escaped line end.
         rest = quotes % 2 or line.rstrip(b"\r\n").endswith(dialect.escape.encode() or b"\n")
+        long += bool(rest)
         text, is_end = (window[at:], last) if rest else (line, True)
-        fields = next((fields for _, _, fields in dialect.spans(text, last=is_end)), None)
+        fields = None
+        if not rest or long <= LONG:
+            fields = next((fields for _, _, fields in dialect.spans(text, last=is_end)), None)
         yield number, at, fields
         at = end
 
