@@ -12,7 +12,7 @@ from lengths import examples
 from parser_checks import BATCHES, CHUNKS, parsed, rows_of
 from penstock.errors import InvalidRouteError, PenstockError
 from penstock.formats import choose_format, parse, resolve
-from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.parse_options import Format, ParseOptions, Units
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ from penstock.model.parse_options import Format, ParseOptions
         ("b.ndjson.bz2", Format.JSONL),
         ("b.2024.json.xz", Format.JSON),
         ("b.xlsx", Format.XLSX),
+        ("b.xml.gz", Format.XML),
+        ("b.fwf", Format.FIXED),
     ],
 )
 def test_the_name_without_its_compression_suffix_says_the_format(name: str, wanted: Format) -> None:
@@ -72,18 +74,26 @@ TOKENS = st.sampled_from(
         b'{"a":',
         b"NaN",
         b"PK\x03\x04",
+        b"<a>",
+        b"</a>",
+        b"<b x='1'/>",
+        b"<!DOCTYPE a>",
         b"sep=;\n",
     ]
 )
 OPTIONS = st.builds(
     ParseOptions,
-    format=st.sampled_from([Format.CSV, Format.JSONL, Format.JSON, Format.XLSX]),
+    format=st.sampled_from([Format.CSV, Format.JSONL, Format.JSON, Format.XLSX, Format.FIXED, Format.XML]),
     header=st.booleans(),
     columns=st.sampled_from([(), ("a",), ("a", "b")]),
     quote=st.sampled_from(['"', "", "a"]),
     encoding=st.sampled_from(["utf-8", "utf-16", "utf-32-be", "cp1252", "gbk", "cp037"]),
     records=st.sampled_from(["", "a", "a.b"]),
     max_record=st.sampled_from([4, 20, 1000]),
+    fields=st.sampled_from([("a 1-2", "b +2"), ("a 2-",)]),
+    units=st.sampled_from(Units),
+    record_prefix=st.sampled_from(["", "a", "{a"]),
+    record=st.sampled_from(["/a", "/a/b"]),
 )
 
 

@@ -68,7 +68,7 @@ class FixedCutter:
             rows = ColumnarRows(columns)
         else:
             judged = list(self._judged(data, offset))
-            rows = [fields for _, fields, reason in judged if not reason]
+            rows = [tuple(fields) for _, fields, reason in judged if not reason]
             faults = [Fault(span, reason) for span, _, reason in judged if reason]
         self._feed.advance(len(data))
         return Piece(

@@ -135,6 +135,9 @@ class _Reader:
 
     def _new_parser(self, encoding: Encoding) -> expat.XMLParserType:
         parser = expat.ParserCreate(encoding.codec, BETWEEN, intern=self._intern)
+        # Newer versions of expat put off a long token until twice as much of it has come. Here, its length is bounded.
+        if defer := getattr(parser, "SetReparseDeferralEnabled", None):
+            defer(False)  # noqa: FBT003  # of a library
         parser.buffer_text = True
         parser.buffer_size = _STEP
         parser.StartDoctypeDeclHandler = self._refuse_doctype
