@@ -64,7 +64,7 @@ def test_a_file_of_a_partner_is_loaded_as_its_columns_say(database: Database, lo
     assert result.rejects == [
         (MANY + 3, "amount", f"'1.23.456' is not a number with {form}"),
         (MANY + 4, "at", "'31.03.2024 02:30' does not exist in Europe/Berlin: the clock is set forward from before it"),
-        (MANY + 5, "paid", "'true' is none of the column's words for true and false: 'J' or 'N'"),
+        (MANY + 5, "paid", "'true' is none of the words for true and false: 'J' or 'N'"),
         (MANY + 6, "day", "'31.02.2025' is not in the format '%d.%m.%Y'"),
         (MANY + 7, "share", "'12,5' is not a number with decimal ',', a percent sign"),
     ]

@@ -185,7 +185,7 @@ def test_booleans_have_the_words_of_the_column_and_no_others() -> None:
     declared = column(T.BOOLEAN, ValueRules(true=("J", "oui"), false=("N",)))
     assert both(declared, "J", "oui", "N") == [True, True, False]
     assert read(declared, "true", "j", "1")[1] == [
-        (row, f"{text!r} is none of the column's words for true and false: 'J' or 'oui' or 'N'")
+        (row, f"{text!r} is none of the words for true and false: 'J' or 'oui' or 'N'")
         for row, text in enumerate(("true", "j", "1"), 1)
     ]
     shaped, _ = RowConverter(Table("t", (declared,)), (), Form.VALUE).convert(records({"x": True}, {"x": "N"}))

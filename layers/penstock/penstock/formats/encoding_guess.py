@@ -14,7 +14,7 @@ from penstock.model.wording import counted
 
 _UTF8 = "utf-8"
 # In order of preference. Latin-1 is not among them: where it differs from cp1252, it has control characters.
-_ONE_BYTE = ("cp1252", "cp1250", "cp437", "cp850")
+_ONE_BYTE = ("cp1252", "iso8859-15", "cp1250", "cp437", "cp850")
 _ASIAN = ("cp932", "gb18030", "big5", "cp949")
 # Characters of Asian scripts, and their punctuation.
 _WIDE = re.compile("[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uff60]")
@@ -27,10 +27,17 @@ _HIGH_TEXT = re.compile("[^\x00-\x7f]")
 # The letters of the languages that are written in each encoding. Any other letter in a word speaks against it.
 _WESTERN = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽžŸ")
 _CENTRAL = frozenset("ÁÂĂÄĆČĎĐÉĘËĚÍÎŁŃŇÓÔŐÖŔŘŚŞŠŤŢŮÚŰÜÝŹŻŽßáâăäąĄćčďđéęëěíîłńňóôőöŕřśşšťţůúűüýźżžĹĺĽľ")
-_LETTERS = {"cp1252": _WESTERN, "cp1250": _CENTRAL, "cp437": _WESTERN, "cp850": _WESTERN}
+# Of ISO 8859-15, only the euro sign tells it from cp1252: its letters in the place of accents and fractions are rare.
+_LETTERS = {
+    "cp1252": _WESTERN,
+    "iso8859-15": _WESTERN - frozenset("ŒœŠšŽžŸ"),
+    "cp1250": _CENTRAL,
+    "cp437": _WESTERN,
+    "cp850": _WESTERN,
+}
 _CP1252 = bytes(range(0x80, 0x100)).decode("cp1252", "ignore")
-# Signs that texts use outside words. Box drawings and the like are none.
-_SIGNS = frozenset("ªº" + "".join(each for each in _CP1252 if not each.isalpha()))
+# Signs that texts use outside words. Box drawings and the like are none, nor is the general currency sign.
+_SIGNS = frozenset("ªº" + "".join(each for each in _CP1252 if not each.isalpha())) - {"¤"}
 # A guess must explain most of the bytes, and the next one clearly less of them.
 _GOOD, _CLEAR = 0.9, 0.02
 # Bytes beyond ASCII in a row. In words of European languages, they are mostly alone.

@@ -78,7 +78,7 @@ class WordsConversion(Conversion):
         try:
             return self.truths[text]
         except KeyError:
-            raise ValueError(f"{shown(text)} is none of the column's words for true and false: {self.known}") from None
+            raise ValueError(f"{shown(text)} is none of the words for true and false: {self.known}") from None
 
     def all(self, texts: Sequence[str]) -> Sequence[str] | None:
         if Typed in set(map(type, texts)):
