@@ -131,7 +131,7 @@ def test_nothing_of_a_load_with_rejects_holds_the_value(
     [
         csv(30),
         f"{SECRET},{SECRET}-1,1\n{SECRET},b,c\n".encode(),
-        f"id,name,mail,n,{SECRET},{SECRET}\n1,2,3,4,5,6\n".encode(),
+        f"id,name,mail,n,id\n1,{SECRET},3,4,5\n".encode(),
         f"{SECRET};{SECRET};1;4\n{SECRET};2;3;4\n".encode(),
         f'id,name,mail,n\n1,"{SECRET}\n'.encode() * 300,
         f"id,name,mail,n\n1,{SECRET},m,1\n1,{SECRET},m,1\n".encode(),
