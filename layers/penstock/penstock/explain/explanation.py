@@ -5,6 +5,7 @@ The estimates are those of the functions. Nothing is changed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from penstock.codecs.peek import peek
 from penstock.delivery.decoding import Decoding
 from penstock.delivery.ports import ObjectStore
 from penstock.delivery.sampling import SAMPLE_BYTES
+from penstock.delivery.source_values import source_values, time_text
 from penstock.destinations import destination_named
 from penstock.errors import PermanentError
 from penstock.explain.costs import COLD_SECONDS, Usage, index_invocations, of_invocation, of_machine
@@ -29,11 +31,11 @@ from penstock.model.job import Job
 from penstock.model.object import Source
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
-from penstock.model.route import Route
+from penstock.model.route import Route, TableTarget
 from penstock.model.table import TablePlan
 from penstock.routes import NO_STACK, Routes, StackBuckets
 from penstock.routes.matching import pattern_for
-from penstock.tables import ChunkBuilder, complete, field_warnings, needs_order, samples_of
+from penstock.tables import ChunkBuilder, check_values, complete, field_warnings, needs_order, samples_of
 
 # The names that a routes file may use. Without a stack they represent themselves: S3 allows no such bucket name.
 NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
@@ -134,6 +136,7 @@ def read_preview(objects: ObjectStore, source: Source, route: Route, budget: Bud
         preview = SourcePreview(choose(head, source.key, route.codec, window=budget.window).name)
         if route.plan is None:
             return preview
+        _check_values(source, route, route.plan)
         preview = replace(
             preview, plan=replace(route.plan, parse=resolve(source.key, route.plan.parse)), splittable=False
         )
@@ -145,6 +148,12 @@ def read_preview(objects: ObjectStore, source: Source, route: Route, budget: Bud
         return _sampled(preview, decoded, size=source.size)
     except PermanentError as error:
         return replace(preview, problem=str(error))
+
+
+def _check_values(source: Source, route: Route, plan: TablePlan) -> None:
+    """Raises SourceValueError for a key that does not match the route's pattern, or does not fit its column."""
+    job = Job(source, route, TableTarget(route.store, ""), begun=time.time(), modified=time_text(time.time()))
+    check_values(plan, source_values(job, plan))
 
 
 def _sampled(
