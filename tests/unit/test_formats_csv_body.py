@@ -23,9 +23,11 @@ from parser_checks import (
 )
 from penstock.errors import HeaderRowError, InvalidRouteError, TruncatedSourceError, UnclosedQuoteError
 from penstock.formats import ignored_options, open_source, parse
-from penstock.formats.boundaries import text_of
+from penstock.formats.boundaries import boundaries_for, text_of
+from penstock.formats.csv import footer
 from penstock.model.parse_options import FOOTER_BYTES, Extra, Format, ParseOptions
 from penstock.model.record import Batch, CsvValidator, RawCsv
+from record_starts import Record, every_mark, pieces_of, records_of
 
 CSV = ParseOptions(format=Format.CSV)
 AB = replace(CSV, header=False, columns=("a", "b"))
@@ -327,3 +329,31 @@ def test_a_header_is_not_looked_for_in_comments() -> None:
     data = b"# of,id,name\nby x\nname,id\na,1\n"
     batch = one(data, replace(CSV, comment="#", find_header=True, declared=("id", "name")))
     assert (batch.names, list(batch.rows)) == (("name", "id"), [["a", "1"]])
+
+
+FOOTER_PARTS = st.sampled_from(["a,b\n", "T,1\n", "T\n", "#T\n", '"a\nT",b\r\n', '"', "x", ",", "\n", "\r", '"T"\n'])
+
+
+@given(st.lists(FOOTER_PARTS, max_size=14).map("".join))
+@settings(max_examples=examples(400), deadline=None)
+def test_cut_before_the_last_bytes_the_parts_have_the_records_and_the_footer_of_the_whole(text: str) -> None:
+    data, options = text.encode() + b"T\n", replace(COMMENTED, footer="^#?T")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(footer, "FOOTER_BYTES", 8)
+        try:
+            expected = records_of([data], options)
+        except (TruncatedSourceError, UnclosedQuoteError) as error:
+            expected = [Record(0, error.offset, str(error))]
+        counting = boundaries_for(options, data)
+        assert counting
+        within = open_source([data], options)
+        for start in every_mark(counting, data, 1):
+            if 0 < start.offset <= len(data) - 8:
+                first = replace(within, is_last=False)
+                last = replace(within, offset=start.offset, row=start.row)
+                try:
+                    found = records_of([data[: start.offset]], options, first)
+                    found += records_of(pieces_of(data[start.offset :], 3), options, last)
+                except (TruncatedSourceError, UnclosedQuoteError) as error:
+                    found = [Record(0, error.offset, str(error))]
+                assert found == expected

@@ -6,7 +6,7 @@ from random import Random
 
 from penstock.errors import PenstockError
 from penstock.model.column import Column, ColumnType
-from penstock.model.parse_options import Format, ParseOptions
+from penstock.model.parse_options import Extra, Format, ParseOptions
 from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
 from penstock.tables import ChunkBuilder, Form, complete
@@ -106,6 +106,11 @@ def options_of(rng: Random, form: Format) -> ParseOptions:
         records=rng.choice(("", "", "", "a", "a.b", "a..b", "é", "0")),
         sheet=rng.choice(("", "", "Sheet", "nowhere", "\0")),
         max_record=rng.choice((1, 2, 10, 100, 1 << 20, 1 << 20)),
+        escape=rng.choice(("", "", "", "\\", "a")),
+        comment=rng.choice(("", "", "", "#", "1", '"', "é", "\0")),
+        skip_footer=rng.choice((0, 0, 0, 1, 3, 10**6)),
+        footer=rng.choice(("", "", "", "1", r"(?P<rows>\d+)", "^é", "")),
+        extra=rng.choice(list(Extra)),
     )
 
 
