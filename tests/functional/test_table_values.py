@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import openpyxl
 import pytest
 
 from postgres_database import Database
@@ -93,6 +95,24 @@ def test_rules_hold_for_texts_of_json_and_numbers_stay_numbers(database: Databas
     assert database.execute("SELECT id, amount, paid, code FROM t ORDER BY id DESC") == [
         (1_000, Decimal("1234.5"), True, "NONE"),
         (2, Decimal("1.5"), None, None),
+    ]
+
+
+def test_numbers_and_dates_of_a_workbook_are_no_texts(database: Database) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet
+    sheet.append(["id", "amount", "share", "day", "at", "seen", "paid", "code"])
+    noon = datetime(2024, 7, 1, 12)  # noqa: DTZ001  # a workbook knows no zones
+    sheet.append([1000, 1.234, 0.125, noon.date(), noon, 1_706_745_600_000, True, 5])
+    sheet.append(["1.001", "1.234", "12,5 %", "01.07.2024", "01.07.2024 12:00", "1706745600000", "J", None])
+    file = io.BytesIO()
+    book.save(file)
+    assert in_one_pass(database, "t.xlsx", file.getvalue(), PARTNER).rejects == []
+    alike = (Decimal("0.125"), date(2024, 7, 1), datetime(2024, 7, 1, 10, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
+    assert database.execute("SELECT * FROM t ORDER BY id") == [
+        (1_000, Decimal("1.234"), *alike, True, "5"),
+        (1_001, Decimal(1_234), *alike, True, "NONE"),
     ]
 
 

@@ -16,9 +16,9 @@ from penstock.model.column import Column, ColumnType, Storage
 from penstock.model.identity import identity
 from penstock.model.serialization import from_json, to_json
 from penstock.model.table import Table
+from penstock.model.typed_text import Typed
 from penstock.model.value_rules import Case, Fold, Negative, Percent, Trim, ValueRules
 from penstock.tables import Form, RowConverter
-from penstock.tables.conversions import Typed
 from table_batches import records, rows
 
 T = ColumnType

@@ -90,6 +90,7 @@ class ParseOptions:
     delimiter, and another one is not looked for; it is no part of the identity either.
     ``fields`` are the fixed-width fields of a line, such as ``id 1-10`` (see `model.fixed_layout`). Only lines that
     begin with ``record_prefix`` are records.
+    ``typed_cells``: cells of a workbook that are no texts are marked as such; it follows from the columns of the route.
     ``record`` is the path of elements from the root of an XML document to its records. ``namespaces`` are prefixes for
     names of elements, each as ``prefix=namespace``; ``repeated`` are elements that are lists also if there is one.
     """
@@ -125,6 +126,7 @@ class ParseOptions:
     skip_footer: int = field(default=0, metadata=OMIT_DEFAULT)
     footer: str = field(default="", metadata=OMIT_DEFAULT)
     extra: Extra = field(default=Extra.REJECT, metadata=OMIT_DEFAULT)
+    typed_cells: bool = field(default=False, compare=False, metadata=OMIT_DEFAULT)
 
     @property
     def footer_bytes(self) -> int:

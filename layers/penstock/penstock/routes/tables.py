@@ -11,6 +11,7 @@ from penstock.model.parse_options import ParseOptions
 from penstock.model.rescue_column import RESCUE_TYPES, with_rescue
 from penstock.model.source_values import KEY_GROUP, SIGN
 from penstock.model.table import Choice, Evolve, Mode, Table, TablePlan
+from penstock.model.value_rules import USUAL
 from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
 from penstock.routes.key_patterns import read_key_pattern
@@ -27,6 +28,8 @@ def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
     """
     parse = read_parse_options(route.table("parse", "a parse table"))
     plan = _plan(route, parse, destination, name)
+    if any(column.formats or column.rules != USUAL for table in plan.tables for column in table.columns):
+        plan = replace(plan, parse=replace(plan.parse, typed_cells=True))
     return with_xml_paths(plan) if parse.record else plan
 
 

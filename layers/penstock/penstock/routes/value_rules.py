@@ -8,6 +8,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from penstock.model.column import NUMBERS, TIMES, Column, ColumnType
+from penstock.model.typed_text import Typed
 from penstock.model.value_rules import Case, Epoch, Fold, Negative, Percent, Trim, ValueRules
 from penstock.routes.fields import Fields
 
@@ -136,8 +137,7 @@ def _check_default(fields: Fields, column: Column) -> None:
     default = column.rules.default
     if default is None:
         return
-    from penstock.tables.conversions import Typed  # noqa: PLC0415  # only where a route needs it
-    from penstock.tables.kind_choice import kind_of  # noqa: PLC0415
+    from penstock.tables.kind_choice import kind_of  # noqa: PLC0415  # only where a route needs it
 
     if default in column.nulls and column.type is not ColumnType.TEXT:
         raise fields.complain("default", f"{default!r} is also a text for NULL")

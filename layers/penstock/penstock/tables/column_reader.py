@@ -9,9 +9,10 @@ from typing import cast
 from penstock.model.column import Column, ColumnType
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
+from penstock.model.typed_text import Typed
 from penstock.model.value_rules import Trim
 from penstock.tables.column_kinds import Cells, ColumnKind
-from penstock.tables.conversions import ConvertedKind, Typed
+from penstock.tables.conversions import ConvertedKind
 from penstock.tables.forms import RowForm
 from penstock.tables.kind_choice import kind_of, stays_raw
 

@@ -9,16 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+from penstock.model.typed_text import Typed
 from penstock.model.value_rules import Case
 from penstock.tables.column_kinds import Cells, ColumnKind, shown
 from penstock.tables.stored_kinds import Within
-
-
-class Typed(str):
-    """The text of a value whose type is known without it: a number of JSON or of a workbook, or a default. It is in the
-    usual form, whatever the form of the column's texts."""
-
-    __slots__ = ()
 
 
 class Conversion(ABC):

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from penstock.model.typed_text import Typed
 from penstock.model.value_rules import Negative, Percent, ValueRules
 from penstock.tables.column_kinds import Cells, FloatKind, shown
-from penstock.tables.conversions import Conversion, Typed
+from penstock.tables.conversions import Conversion
 
 # Blanks that may stand between a number and its sign.
 BLANKS = " \u00a0\u202f"

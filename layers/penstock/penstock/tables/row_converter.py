@@ -18,10 +18,10 @@ from penstock.model.lazy_sequence import LazySequence
 from penstock.model.load import Rows
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
+from penstock.model.typed_text import Typed
 from penstock.model.xml_values import UntypedRecord
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_reader import ColumnReader, RejectReasons, default_of
-from penstock.tables.conversions import Typed
 from penstock.tables.documents import JsonKind, WrittenJsonKind
 from penstock.tables.field_names import did_you_mean, name_problems
 from penstock.tables.field_watch import has_field, path_of

@@ -9,9 +9,10 @@ from decimal import Decimal
 from functools import lru_cache
 
 from penstock.model.column import ColumnType
+from penstock.model.typed_text import Typed
 from penstock.model.value_rules import Epoch, ValueRules
 from penstock.tables.column_kinds import Cells, shown
-from penstock.tables.conversions import Conversion, Typed
+from penstock.tables.conversions import Conversion
 from penstock.tables.fixed_times import FixedTimes
 from penstock.tables.local_times import LocalTimes, iso
 from penstock.tables.times import DIGITS_OF_SECONDS, TimestampKind

@@ -93,7 +93,7 @@ def parse_xlsx(
         row = 1
         for number, (sheet, table) in enumerate(chosen):
             within = area if table else WHOLE_SHEET
-            rows = sheet_rows(workbook, sheet.part, strings, options.max_record, within)
+            rows = sheet_rows(workbook, sheet.part, strings, options.max_record, within, typed=options.typed_cells)
             with _naming(sheet, options):
                 opened = _open_sheet(rows, sheet, table, options, area)
             if opened is None:

@@ -21,11 +21,12 @@ from penstock.formats.xlsx.xml import MAIN, Attributes, Skipper, namespace_of, n
 from penstock.limits import MIB
 from penstock.model.cell_range import COLUMNS, WHOLE_SHEET, CellRange, column_number
 from penstock.model.record import RAW_LIMIT
+from penstock.model.typed_text import Typed
 
 # Bytes of XML that one row may take where records of 1 MiB are allowed, as they are by default: four times as many.
 ROW_BYTES = 4 * MIB
 
-_LETTERS = 3
+_LETTERS, _TYPED = 3, ("n", "b", "d")  # numbers, booleans and dates
 
 
 class SheetRow(NamedTuple):
@@ -37,13 +38,13 @@ class SheetRow(NamedTuple):
 
 
 def sheet_rows(
-    workbook: Workbook, part: str, strings: Strings, max_record: int, area: CellRange = WHOLE_SHEET
+    workbook: Workbook, part: str, strings: Strings, max_record: int, area: CellRange = WHOLE_SHEET, *, typed: bool
 ) -> Iterator[SheetRow]:
-    """The rows of a sheet, within an area, that hold anything. Memory: one slice of XML and its rows, a row of at most
-    ROW_BYTES. Raises HeaderRowError if the sheet holds values, but none in the area."""
+    """The rows of a sheet, within an area, that hold anything. Memory: one slice of XML, a row of at most ROW_BYTES.
+    Raises HeaderRowError if the sheet holds values, but none in the area."""
     parser = new_parser(part)
     kind = _RowReader if area.has_all_columns else partial(_ColumnsReader, area)
-    reader = kind(part, parser, strings, workbook.moments, max_record, since_1904=workbook.since_1904)
+    reader = kind(part, parser, strings, workbook.moments, max_record, since_1904=workbook.since_1904, typed=typed)
     longest = max(ROW_BYTES, 4 * max_record)
     inside = outside = False
     for _ in workbook.feed(part, parser):
@@ -89,7 +90,7 @@ class _RowReader:
 
     # Attributes in slots: with more than 30 in a dict, Python looks each up by its name.
     __slots__ = (
-        *("rows", "begun", "_part", "_parser", "_strings", "_moments", "_max_record", "_since_1904", "_skip"),
+        *("rows", "begun", "_part", "_parser", "_strings", "_moments", "_max_record", "_since_1904", "_typed", "_skip"),
         *("_columns", "_number", "_cells", "_fault", "_attributes", "_column"),
         *("_value", "_inline", "_formula", "_text", "_within", "_outer"),
         *("_worksheet", "_sheet_data", "_row", "_c", "_v", "_f", "_is", "_t", "_r"),
@@ -104,6 +105,7 @@ class _RowReader:
         max_record: int,
         *,
         since_1904: bool,
+        typed: bool,
     ) -> None:
         self.rows: list[SheetRow] = []
         self.begun: int | None = None
@@ -113,6 +115,7 @@ class _RowReader:
         self._moments = moments
         self._max_record = max_record
         self._since_1904 = since_1904
+        self._typed = typed
         self._skip = Skipper(part, parser).skip
         self._columns: dict[str, int] = {}
         self._number = 0
@@ -245,6 +248,8 @@ class _RowReader:
         except (ValueError, IndexError):
             text = None
             self._fault = self._fault or f"a cell refers to the shared string {value[:20]!r}, which is missing"
+        if self._typed and text and kind in _TYPED:
+            text = Typed(text)
         gap = self._column - len(self._cells)
         if gap > 0:
             self._cells.extend([None] * gap)

@@ -1,0 +1,10 @@
+"""Texts of values that have a type of their own in the source."""
+
+from __future__ import annotations
+
+
+class Typed(str):
+    """The text of a value whose type is known without it: a number of JSON or of a workbook, or a default. It is in the
+    usual form, whatever the form of the column's texts."""
+
+    __slots__ = ()
