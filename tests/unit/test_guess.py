@@ -48,6 +48,13 @@ def test_a_dialect_is_found(text: str, expected: dict[str, object]) -> None:
     assert {name: found.get(name) for name in expected} == expected
 
 
+def test_a_wide_header_is_no_title() -> None:
+    options, columns, notes = guess_csv(b"a,b,c\n1,2\n3,4\n5,6,7\n", whole=True)
+    assert {option.name for option in options} == {"format", "encoding", "delimiter", "header"}
+    assert [column.name for column in columns] == ["a", "b", "c"]
+    assert "Rejected for another number of fields than 3: 2 records" in notes
+
+
 def test_bytes_that_are_not_utf_8_have_another_encoding() -> None:
     text = "name,town\nMüller,Köln\nGrün,Düren\nBär,Nürnberg\n"
     options, _, _ = guess_csv(text.encode("cp1252"), whole=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from penstock.formats.encoding_guess import EncodingGuess, guess_encoding
 from penstock.guess.columns import ColumnGuess, guess_column
 from penstock.guess.dialect import DialectGuess, guess_dialect
-from penstock.guess.layout import LayoutGuess, guess_layout
+from penstock.guess.layout import LayoutGuess, guess_layout, with_width_of_header
 from penstock.guess.route_text import Option
 from penstock.model.wording import counted
 
@@ -21,7 +21,7 @@ def guess_csv(head: bytes, *, whole: bool) -> tuple[list[Option], list[ColumnGue
     """Return the options, the columns and the notes for a CSV that begins with these bytes."""
     encoding = guess_encoding(head)
     text = head.decode(encoding.name, "replace").removeprefix("\ufeff")
-    dialect = guess_dialect(text, whole=whole)
+    dialect = with_width_of_header(guess_dialect(text, whole=whole))
     layout = guess_layout(dialect, whole=whole)
     names, given = _names(layout, dialect.width)
     columns = [guess_column(name, [record.fields[at] for record in layout.body]) for at, name in enumerate(names)]
@@ -46,7 +46,8 @@ def _shown(delimiter: str) -> str:
 
 
 def _of_text(encoding: EncodingGuess, dialect: DialectGuess) -> list[Option]:
-    why = f"{dialect.share:.1%} of {counted(len(dialect.records), 'record')} have {dialect.width} fields"
+    alike = sum(len(one.fields) == dialect.width for one in dialect.records)
+    why = f"{alike:,} of {counted(len(dialect.records), 'record')} have {dialect.width} fields"
     options = [Option("format", "csv"), Option("encoding", encoding.name, encoding.evidence)]
     options.append(Option("delimiter", dialect.delimiter, why if dialect.width > 1 else "one field in a line"))
     if dialect.quote == "'":

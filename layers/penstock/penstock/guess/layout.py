@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from penstock.guess.columns import NULL_WORDS
@@ -73,6 +73,15 @@ def guess_layout(dialect: DialectGuess, *, whole: bool) -> LayoutGuess:
     if not is_header:
         body = [one for one in table if len(one.fields) == width]
     return LayoutGuess(skip, comment, is_header, short, tuple(names), body, footer, tuple(notes))
+
+
+def with_width_of_header(dialect: DialectGuess) -> DialectGuess:
+    """Return the dialect with the width of the first record if that is wider than most: it is no title, which would be
+    skipped, but a header of records that lack fields."""
+    first = next((one for one in dialect.records if not one.fields[0].startswith("#")), None)
+    if first is None or len(first.fields) <= dialect.width or _filled(first) < len(first.fields) or dialect.width == 1:
+        return dialect
+    return replace(dialect, width=len(first.fields))
 
 
 def _comment(records: Sequence[Record], width: int) -> str:
