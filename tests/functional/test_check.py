@@ -140,6 +140,8 @@ def test_what_a_load_refuses_before_its_first_row_is_refused(tmp_path: Path, rou
     assert "table orders does not exist" in missing.stderr
     database.execute("CREATE TABLE orders (id int, name text)")
     assert "has no column 'amount'" in check(path, "--routes", routes, "--dsn", database.dsn).stderr
+    database.execute('ALTER TABLE orders ADD COLUMN "Amount" text')
+    assert "did you mean 'Amount'?" in check(path, "--routes", routes, "--dsn", database.dsn).stderr
     assert check(path, "--to", "postgresql:others", "--create", "--dsn", database.dsn).exit_code == 0
     assert database.tables() == {"orders"}
 

@@ -63,6 +63,9 @@ def test_what_stands_behind_the_sample_is_tried_with_all(tmp_path: Path) -> None
     assert '{ name = "id", type = "integer" }' in few.stdout
     every = run("guess", source, "--sample", "100", "--all")
     assert '{ name = "id" },  # text, not integer: 1 values do not fit' in every.stdout
+    source.write_bytes(b"id\n" + b"1\n" * 1000 + b"\xff\n")
+    every = run("guess", source, "--sample", "100", "--all")
+    assert "# Records are rejected, first row 1,001 (byte 2,003): not utf-8 at byte 2,003" in every.stdout
 
 
 def test_standard_input_is_guessed_but_not_read_twice() -> None:

@@ -58,7 +58,7 @@ def guess_route(runner: Runner, text: str, *, as_key: str = "", sample: int, rea
             return guess
         guess = _tried(guess, key, lambda: [head], whole=whole)
         if read_all and not whole:
-            guess = _tried(guess, key, lambda: _pieces(runner, resolved), whole=True)
+            guess = _tried(guess, key, lambda: _pieces(runner, resolved), whole=True, all_of_it=True)
     return guess
 
 
@@ -139,12 +139,17 @@ def _of_json(route: RouteGuess, kind: Format, head: bytes) -> RouteGuess:
     return replace(route, parse=[Option("format", str(kind))], notes=["No record was read: a load infers the columns"])
 
 
-def _tried(guess: RouteGuess, key: str, opened: Callable[[], Iterable[bytes]], *, whole: bool) -> RouteGuess:
-    """Parse and check with the guessed route. A column that rejects values becomes text, and says so."""
+def _tried(
+    guess: RouteGuess, key: str, opened: Callable[[], Iterable[bytes]], *, whole: bool, all_of_it: bool = False
+) -> RouteGuess:
+    """Parse and check with the guessed route. A column that rejects values becomes text, and says so.
+
+    ``all_of_it``: the source is longer than what was guessed by, so other rejects are told, too."""
     for _ in range(TRIES):
         plan = parse_routes(guess.text, "the guess", {name: name for name in NAMES}).routes[0].plan
         assert plan  # noqa: S101  # for mypy: it leads to a table
         rejects: dict[str, Reject] = {}
+        others: list[Reject] = []
         counts: Counter[str] = Counter()
         builder = ChunkBuilder(plan, Form.VALUE)
         for batch in _batches(opened(), resolve(key, plan.parse), whole=whole):
@@ -152,10 +157,16 @@ def _tried(guess: RouteGuess, key: str, opened: Callable[[], Iterable[bytes]], *
                 if reject.column:
                     rejects.setdefault(reject.column, reject)
                     counts[reject.column] += 1
+                elif not others:
+                    others = [reject]
         if not rejects:
-            return guess
+            return replace(guess, notes=[*guess.notes, *map(_told, others)]) if all_of_it else guess
         guess = replace(guess, columns=[_corrected(column, rejects, counts) for column in guess.columns])
     return guess
+
+
+def _told(reject: Reject) -> str:
+    return f"Records are rejected, first row {reject.position.row:,} (byte {reject.position.offset:,}): {reject.reason}"
 
 
 def _batches(pieces: Iterable[bytes], options: ParseOptions, *, whole: bool) -> Iterator[Batch]:

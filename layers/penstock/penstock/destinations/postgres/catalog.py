@@ -15,6 +15,7 @@ from penstock.destinations.postgres.types import mark
 from penstock.errors import DestinationMissingError, InvalidTableError
 from penstock.model.column import ColumnType
 from penstock.model.table import Mode, Table
+from penstock.tables.field_names import did_you_mean
 
 # The advisory lock that keeps loaders of several spans from creating things at the same time.
 DDL_LOCK = 0x70656E73746F636B  # "penstock"
@@ -265,7 +266,8 @@ def _check_columns(table: Table, relation: Relation) -> None:
     for column in table.columns:
         info = relation.columns.get(column.name)
         if info is None:
-            raise InvalidTableError(f"table {relation} has no column {column.name!r}; its columns are {has}")
+            meant = did_you_mean(column.name, relation.columns)
+            raise InvalidTableError(f"table {relation} has no column {column.name!r}; its columns are {has}{meant}")
         if info.generated:
             raise InvalidTableError(f"column {column.name!r} of table {relation} cannot be loaded: it is generated")
     declared = {column.name for column in table.columns}
