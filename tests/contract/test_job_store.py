@@ -18,11 +18,14 @@ from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.time_index import table_schema
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, SupersededError, YieldedError
 from penstock.jobs.ports import JobStore
+from penstock.model.column import Column
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.member import NO_MEMBERS, MemberCounts
 from penstock.model.object import Source, Target
-from penstock.model.route import Route
+from penstock.model.parse_options import ParseOptions
+from penstock.model.route import Route, TableTarget
+from penstock.model.table import Table, TablePlan
 from penstock.testing.jobs import MemoryJobStore
 
 if TYPE_CHECKING:
@@ -425,6 +428,25 @@ def test_an_interrupted_attempt_of_a_redrive_is_taken_over_as_the_same_redrive(s
     claimed(store, lease=60)
     clock.now += 60
     assert claimed(store).redrives == 1
+
+
+def test_each_claim_says_when_the_job_was_first_claimed(store: JobStore, clock: Clock) -> None:
+    begun = clock.now
+    first = claimed(store)
+    clock.now += 61
+    taken_over = claimed(store)
+    store.close(taken_over, JobState.FAILED, failure=FAILURE)
+    clock.now += 500
+    assert reopen(store)
+    assert [first.begun, taken_over.begun, claimed(store).begun] == [begun] * 3
+
+
+def test_a_job_whose_rows_tell_its_begin_is_delivered_without_a_claim_if_it_was_never_claimed(store: JobStore) -> None:
+    columns = (Column("at", metadata="loaded_at"),)
+    route = Route("t", ("*",), "postgresql:t", plan=TablePlan(ParseOptions(), Table("t", columns)))
+    tried, new = (Job(replace(SOURCE, version_id=version), route, TableTarget("postgresql", "t")) for version in "ab")
+    store.release(claimed(store, tried), FAILURE)
+    assert store.unclaimed([tried, new]) == {new.id}
 
 
 def test_the_attempt_of_the_failed_job_has_lost_it(store: JobStore) -> None:
