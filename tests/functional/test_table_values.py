@@ -10,6 +10,7 @@ from decimal import Decimal
 import openpyxl
 import pytest
 
+from penstock.errors import InvalidTableError
 from postgres_database import Database
 from table_loads import LOADERS, Load, in_one_pass
 
@@ -129,3 +130,54 @@ def test_a_column_of_another_type_takes_what_the_text_means(database: Database) 
     assert in_one_pass(database, "u.csv", lines + "x,,,\n", columns).rejected == [2]
     row = ("1000", "1.50", "2024-12-31", datetime(2024, 7, 1, 10), None)  # noqa: DTZ001  # a column without zone
     assert database.execute("SELECT * FROM t") == [row, row]
+
+
+ARRAYS = """
+create = true
+columns = [
+    { name = "id", type = "integer" },
+    { name = "tags", type = "text[]", default = "{}" },
+    { name = "counts", type = "integer[]" },
+    { name = "prices", type = "numeric[]" },
+    { name = "days", type = "date[]" },
+]
+"""
+
+
+def test_lists_of_json_become_arrays(database: Database, load: Load) -> None:
+    records = [
+        {
+            "id": 1,
+            "tags": ["a", 'say "b", c\\', None],
+            "counts": [1, None],
+            "prices": [1.50, 2],
+            "days": ["2024-12-31"],
+        },
+        {"id": 2},
+        {"id": 3, "tags": None, "counts": []},
+        {"id": 4, "counts": [1.5]},
+        {"id": 5, "counts": ["x"]},
+        {"id": 6, "days": ["31.12.2024"]},
+        {"id": 7, "counts": 1},
+        {"id": 8, "tags": [["a"], ["b"]]},
+    ]
+    result = load(database, "t.jsonl", "".join(json.dumps(record) + "\n" for record in records), ARRAYS)
+    assert result.rejected == [4, 5, 6, 7]
+    assert database.execute("SELECT * FROM t ORDER BY id") == [
+        (1, ["a", 'b", c\\', None], [1, None], [Decimal("1.5"), Decimal(2)], [date(2024, 12, 31)]),
+        (2, [], None, None, None),
+        (3, None, [], None, None),
+        (8, [["a"], ["b"]], None, None, None),
+    ]
+
+
+def test_an_array_of_a_csv_is_written_as_the_database_writes_it(database: Database) -> None:
+    lines = 'id,tags,counts,prices,days\n1,"{a,""b, c""}","{1,2}",,\n2,,"[1,2]",,\n'
+    assert in_one_pass(database, "t.csv", lines, ARRAYS).rejected == [2]
+    assert database.execute("SELECT tags, counts FROM t") == [(["a", "b, c"], [1, 2])]
+
+
+def test_a_column_that_is_no_array_is_refused(database: Database) -> None:
+    database.execute("CREATE TABLE t (id bigint, tags text, counts int[], prices float[], days date[])")
+    with pytest.raises(InvalidTableError, match=r"column 'tags' is no array, but the route declares text\[\]"):
+        in_one_pass(database, "t.jsonl", '{"id": 1}\n', ARRAYS)

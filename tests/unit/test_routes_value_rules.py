@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from penstock.errors import InvalidRouteError
-from penstock.model.column import Column
+from penstock.model.column import Column, ColumnType
 from penstock.model.value_rules import USUAL, Case, Fold, Negative, Percent, Trim, ValueRules
 from penstock.routes import parse_routes
 
 STACK = {"source_bucket": "drops", "destination_bucket": "lake", "work_bucket": "work", "records_table": "records-1"}
 
 
-def column(options: str) -> Column:
+def column(options: str, destination: str = "postgresql:public.orders") -> Column:
     text = f"""
         [[route]]
         name = 'r'
         match = '*.csv'
-        destination = 'postgresql:public.orders'
+        destination = '{destination}'
         [route.table]
         columns = [{{ name = "x", {options} }}]
     """
@@ -101,6 +101,9 @@ NUMBERS = "is for columns of type integer, numeric, float, not for text: declare
         ("type = 'date', default = ''", "default: '' is also a text for NULL"),
         ("type = 'json', default = 'null'", "default: is null"),
         ("default = []", "default: must be a text, a number, a date, true or false, not []"),
+        ("type = 'text[]', upper = true", "upper: is not for columns of type text[]"),
+        ("type = 'text[]', hash = 'sha256'", "hash: is not for columns of type text[]"),
+        ("type = 'text[]', default = 'a'", "default: 'a' is not an array of PostgreSQL, such as {1,2}"),
         ("type = 'numeric', decimel = ','", "decimel: is not a field of a column; did you mean 'decimal'?"),
     ],
 )  # fmt: skip
@@ -108,3 +111,13 @@ def test_options_that_cannot_hold_together_are_refused(options: str, problem: st
     with pytest.raises(InvalidRouteError) as error:
         column(options)
     assert f"columns[0].{problem}" in str(error.value)
+
+
+def test_a_column_may_be_an_array() -> None:
+    tags = column("type = 'integer[]', default = '{1,NULL}'")
+    assert (tags.type, tags.elements, tags.rules.default) == (ColumnType.TEXT, ColumnType.INTEGER, "{1,NULL}")
+
+
+def test_dynamodb_has_no_arrays() -> None:
+    with pytest.raises(InvalidRouteError, match="columns: arrays are of postgresql: a list is a value of type json"):
+        column("type = 'text[]'", "dynamodb:t")

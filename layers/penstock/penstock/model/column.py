@@ -79,7 +79,8 @@ class Column:
     """One column of a table. ``source`` is the field of the record (default: the column's name);
     ``keys`` is the path to it in nested records (default: ``source``, divided at dots).
     ``nulls`` are texts that mean NULL; ``formats`` are strptime patterns for dates and timestamps (default: ISO 8601);
-    ``rules`` say how texts are written otherwise.
+    ``rules`` say how texts are written otherwise. A column with ``elements`` is an array of them; its type is TEXT, as
+    only the database reads arrays.
 
     ``spellings`` names the only forms of text that an inferred column accepts (see `tables.spellings`); a declared
     column has none. ``storage`` is how an existing table stores the column, once it was read. Neither is part of a
@@ -98,6 +99,7 @@ class Column:
     keys: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     metadata: str = field(default="", metadata=OMIT_DEFAULT)
     rules: ValueRules = field(default=USUAL, metadata=OMIT_DEFAULT)
+    elements: ColumnType | None = field(default=None, metadata=OMIT_DEFAULT)
     hash: str = field(default="", metadata=OMIT_DEFAULT)
     mask: str = field(default="", metadata=OMIT_DEFAULT)
 

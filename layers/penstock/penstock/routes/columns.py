@@ -21,6 +21,8 @@ _EXAMPLE = datetime(2024, 11, 28, 21, 22, 23, 456789, tzinfo=UTC)
 # Without one of these, strptime sets the year to 1900.
 _YEARS = ("%Y", "%y", "%G", "%c", "%x")
 
+_ARRAYS = {f"{element}[]": element for element in ColumnType}
+
 
 def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] = ()) -> Column:
     """Read a column. ``nulls``: those of its table; ``groups``: those of the route's ``key_pattern``.
@@ -28,9 +30,12 @@ def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] 
     Raises InvalidRouteError, which names the field.
     """
     source, metadata = read_from(fields, groups)
+    kind = fields.choice("type", [*ColumnType, *_ARRAYS], ColumnType.TEXT)
+    elements = _ARRAYS.get(kind)
     column = Column(
         name=fields.text("name"),
-        type=ColumnType(fields.choice("type", list(ColumnType), ColumnType.TEXT)),
+        type=ColumnType.TEXT if elements else ColumnType(kind),
+        elements=elements,
         source=source,
         nullable=fields.flag("nullable", True),  # noqa: FBT003  (the default)
         nulls=fields.texts("nulls", () if metadata else nulls, empty=True),

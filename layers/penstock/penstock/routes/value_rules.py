@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -31,6 +32,8 @@ _CENTURY = 100
 
 def read_rules(fields: Fields, column: Column) -> Column:
     """The column with its rules. Raises InvalidRouteError, which names the field."""
+    if column.elements and (given := [option for option in (*_TYPES, "hash", "mask") if fields.has(option)]):
+        raise fields.complain(given[0], f"is not for columns of type {column.elements}[]")
     for option, types in _TYPES.items():
         if fields.has(option) and column.type not in types:
             known = ", ".join(each for each in ColumnType if each in types)
@@ -138,11 +141,16 @@ def _check_default(fields: Fields, column: Column) -> None:
     if default is None:
         return
     from penstock.tables.kind_choice import kind_of  # noqa: PLC0415  # only where a route needs it
+    from penstock.tables.literals import NotWellFormedError, elements  # noqa: PLC0415  # only where a route needs it
 
     if default in column.nulls and column.type is not ColumnType.TEXT:
         raise fields.complain("default", f"{default!r} is also a text for NULL")
     try:
+        if column.elements:
+            deque(elements(default), maxlen=0)
         value = kind_of(column).value(Typed(default))
+    except NotWellFormedError:
+        raise fields.complain("default", f"{default!r} is not an array of PostgreSQL, such as {{1,2}}") from None
     except ValueError as error:
         raise fields.complain("default", f"is not a value of the column: {error}") from error
     if value is None:

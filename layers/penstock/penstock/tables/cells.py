@@ -75,7 +75,7 @@ def _text(value: object, column: Column) -> str | None:
 def _text_of_many(value: object, column: Column) -> str:
     """An object or a list, for a column that holds texts or what the database reads from them."""
     held = column.storage
-    if held and held.array and isinstance(value, list):
+    if isinstance(value, list) and (held.array if held else column.elements):
         return write_array(value)
     if held and held.type in {ColumnType.TEXT, None}:
         return write_document(value)

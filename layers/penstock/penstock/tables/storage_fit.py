@@ -26,6 +26,7 @@ def fit_to_storage(plan: TablePlan, existing: Mapping[str, Storages]) -> TablePl
     def fitted(table: Table) -> Table:
         storages = existing.get(table.name, {})
         _check_rescue(table, storages)
+        _check_arrays(table, storages)
         columns = tuple(fit_column(column, storages.get(column.name)) for column in _wanted(table, storages))
         return replace(table, columns=columns, spare=_spare(table, storages))
 
@@ -53,6 +54,17 @@ def _check_rescue(table: Table, storages: Storages) -> None:
             f"table {table.name}: column {table.rescue!r} cannot keep JSON objects of any length",
             hint="Make it jsonb, json or text, or name another column in `rescue`.",
         )
+
+
+def _check_arrays(table: Table, storages: Storages) -> None:
+    """Raise InvalidTableError if the route declares an array where the table has none."""
+    for column in table.columns:
+        held = storages.get(column.name)
+        if column.elements and held and not held.array:
+            raise InvalidTableError(
+                f"table {table.name}: column {column.name!r} is no array, but the route declares {column.elements}[]",
+                hint="Correct the type of the column in the route, or in the table.",
+            )
 
 
 def _spare(table: Table, storages: Storages) -> tuple[Column, ...]:

@@ -13,7 +13,7 @@ from penstock.destinations.postgres.errors import translating
 from penstock.destinations.postgres.rights import Right, check_rights, denied, needs_in, role_of
 from penstock.destinations.postgres.types import mark
 from penstock.errors import DestinationMissingError, InvalidTableError
-from penstock.model.column import ColumnType
+from penstock.model.column import Column, ColumnType
 from penstock.model.table import Mode, Table
 from penstock.tables.field_names import did_you_mean
 
@@ -170,6 +170,11 @@ def check_names(connection: Connection, where: str, what: str, names: Iterable[s
             ) from None
 
 
+def type_of(column: Column) -> sql.Composable:
+    """The type of a new column."""
+    return TYPES[column.elements] + sql.SQL("[]") if column.elements else TYPES[column.type]
+
+
 def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
     """Create a table with the declared or inferred columns. The key becomes its primary key."""
     for column in table.columns:
@@ -179,7 +184,7 @@ def create(connection: Connection, table: Table, name: Sequence[str]) -> None:
     parts = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.name),
-            TYPES[column.type],
+            type_of(column),
             sql.SQL("") if column.nullable and column.name not in table.key else sql.SQL(" NOT NULL"),
         )
         for column in table.columns
