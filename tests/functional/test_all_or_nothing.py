@@ -173,7 +173,7 @@ def test_an_encoding_of_two_or_four_bytes_without_a_mark_is_named(
     [
         ("a.csv", 'a,b\n"x"y,1\n', ["row 1 (byte 4): 'y' follows the closing quote"]),
         ("a.csv", "id;v\n1,5\n2,7\n", ["expected 1 field, found 2", "The header holds ';'"]),
-        ("a.jsonl", '{\n "a": 1\n}\n', ["row 1 (byte 0): not JSON", "Each line must be one JSON value"]),
+        ("a.jsonl", '{\n "a": x\n}\n', ["row 1 (byte 0): not JSON", "Each line must be one JSON value"]),
     ],
 )
 def test_the_error_has_the_reasons_also_if_so_many_rejects_are_allowed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from penstock.errors import HeaderRowError, InvalidTableError
@@ -9,7 +11,7 @@ from penstock.model.column import Column, ColumnType
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.record import Batch
 from penstock.model.rescue_column import with_rescue
-from penstock.model.table import Choice, Table, TablePlan
+from penstock.model.table import Choice, Evolve, Table, TablePlan
 from penstock.tables import ChunkBuilder, Form, complete, field_warnings
 from penstock.tables.raw_csv import csv_validator
 from table_batches import rows
@@ -58,10 +60,18 @@ def test_the_hint_says_how_to_take_a_doubled_field() -> None:
     assert caught.value.hint == 'Take one of them by its position, such as `from = "#3"` in the route.'
 
 
-@pytest.mark.parametrize(("names", "message"), [(["a", ""], "column 2 .* has no name"), (["a", "a"], "has 'a' twice")])
+@pytest.mark.parametrize(("names", "message"), [(["a", ""], "column 2 .* no name"), (["a", "a"], "has 'a' 2 times")])
 def test_inferred_columns_need_names_of_their_own(names: list[str], message: str) -> None:
     with pytest.raises(HeaderRowError, match=message):
         complete(plan(), rows(names, ("1", "2")))
+
+
+def test_new_columns_need_names_of_their_own() -> None:
+    grows = replace(Table("t", (Column("id"),)), evolve=Evolve.ADD)
+    with pytest.raises(HeaderRowError, match="column 2 of the header has no name"):
+        complete(TablePlan(ParseOptions(), grows), BATCH)
+    with pytest.raises(HeaderRowError, match="the header has 'name' 2 times"):
+        complete(TablePlan(ParseOptions(), grows), rows(["id", "name", "name"], ("1", "a", "b")))
 
 
 def test_other_fields_are_called_by_their_position() -> None:
