@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import runpy
 import tomllib
 from fnmatch import fnmatchcase
@@ -98,3 +99,44 @@ def test_telemetry_that_is_dropped_twice_is_loaded_once(database: Database) -> N
     repeats = [status.repeat_of for status in plant.jobs.jobs.values() if status.repeat_of]
     assert len(repeats) == 1
     assert stored(database, "telemetry") == (FOLDER / "tables/telemetry.csv").read_text()
+
+
+# Of a file: the lines before its records, and those after them. Its records are repeated. Other files are not cut.
+FRAMES = {"bank": (5, 1), "shop": (1, 0), "ledger": (1, 0), "mainframe": (1, 1), "logs": (2, 0), "telemetry": (0, 0)}
+COPIES = 120
+# The last 64 KiB of a file with a footer are one span.
+MORE = {"bank": 600}
+
+
+def many(name: str) -> tuple[str, bytes]:
+    """A longer file of a partner: its key and content."""
+    key = files_of(name)[0]
+    lines = generated()[key].splitlines(keepends=True)
+    before, after = FRAMES[name]
+    records = lines[before : len(lines) - after] * MORE.get(name, COPIES)
+    data = b"".join([*lines[:before], *records, *lines[len(lines) - after :]])
+    return key, data.replace(b"4 Buchungen", b"%d Buchungen" % len(records))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_larger_file_is_the_same_in_one_pass_and_in_spans(database: Database, tmp_path: Path, name: str) -> None:
+    key, data = many(name)
+    tables = tables_of(ROUTES[name])
+    routes = re.sub(r"max_rejects = .*", "max_rejects = 1_000", FILE.read_text())
+    (tmp_path / "routes.toml").write_text(routes)
+    (tmp_path / "file").write_bytes(data)
+    receipt = penstock.run(tmp_path / "file", routes=tmp_path / "routes.toml", as_key=key, dsn=database.dsn)
+    wanted = [stored(database, table) for table in tables]
+    for table in tables:
+        database.execute(f"DROP TABLE {table}")
+    plant = table_plant(database, routes)
+    status = plant.run(plant.upload(key, data))
+    assert (status.state, status.progress.rows, status.progress.rejects) == (
+        JobState.SUCCEEDED,
+        receipt.rows,
+        receipt.rejects,
+    ), status
+    assert receipt.rejects >= COPIES
+    assert status.spans > 2
+    assert [stored(database, table) for table in tables] == wanted
