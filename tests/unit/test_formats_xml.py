@@ -163,7 +163,8 @@ def test_a_source_without_records_has_none(data: bytes) -> None:
     ("data", "problem"),
     [
         (b"<r><O/></r>", "/r has no element 'o'; it has O"),
-        (b"<s><o/></s>", "there is no /r"),
+        (b"<s><o/></s>", "there is no /r; the root is s \\("),
+        (b"<x:s xmlns:x='urn:x'><o/></x:s>", "there is no /r; the root is s of the namespace urn:x \\("),
         (b"<r><x><o/></x></r>", "/r has no element 'o'; it has x"),
     ],
 )

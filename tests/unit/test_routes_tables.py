@@ -176,6 +176,17 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.parse]\nrecord='/a/@b'", "", "parse.record: must be the path from the root to the records"),
         ("[route.parse]\nformat='json'\nrecord='/a'", "", 'parse.record: is for format = "xml"'),
         ("[route.parse]\nrecord='/a'\nnamespaces={'a b'='urn:a'}", "", "parse.namespaces: 'a b' cannot be a prefix"),
+        (
+            "[route.parse]\nrecord='/b:a'",
+            "",
+            "parse.record: '/b:a' has the prefix 'b', which",
+        ),
+        ("[route.parse]\nrecord='/a'\nrepeated='b:c'", "", "parse.repeated: 'b:c' has the prefix 'b'"),
+        (
+            "[route.parse]\nrecord='/a'\nnamespaces={c='u'}\n[route.table]\ncolumns=[{name='x',from='c:d/@b:e'}]",
+            "",
+            "columns: 'c:d/@b:e' has the prefix 'b'",
+        ),
         ("[route.parse]\nrecord='/a'\nnamespaces={a=1}", "", "parse.namespaces.a: must be a non-empty string"),
         ("[route.parse]\ntrim='both'", "", 'parse.trim: is for format = "fixed"'),
         ("[route.parse]\nfields='a 1'\nrecord_prefix=' '", "", "parse.record_prefix: must be the start of a line"),

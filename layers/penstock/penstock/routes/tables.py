@@ -18,7 +18,7 @@ from penstock.routes.key_patterns import read_key_pattern
 from penstock.routes.parse_options import read_parse_options
 from penstock.routes.protection import check_fields
 from penstock.routes.sheets import with_tables_of_sheets
-from penstock.routes.xml_paths import with_xml_paths
+from penstock.routes.xml_paths import check_prefixes, with_xml_paths
 
 
 def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
@@ -30,7 +30,10 @@ def read_plan(route: Fields, destination: Destination, name: str) -> TablePlan:
     plan = _plan(route, parse, destination, name)
     if any(column.formats or column.rules != USUAL for table in plan.tables for column in table.columns):
         plan = replace(plan, parse=replace(plan.parse, typed_cells=True))
-    return with_xml_paths(plan) if parse.record else plan
+    if not parse.record:
+        return plan
+    check_prefixes(route, plan)
+    return with_xml_paths(plan)
 
 
 def _plan(route: Fields, parse: ParseOptions, destination: Destination, name: str) -> TablePlan:

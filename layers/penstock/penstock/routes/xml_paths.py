@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from penstock.model.column import Column
 from penstock.model.table import Table, TablePlan
+from penstock.routes.fields import Fields
 
 
 def with_xml_paths(plan: TablePlan) -> TablePlan:
@@ -18,6 +19,20 @@ def with_xml_paths(plan: TablePlan) -> TablePlan:
         field, payload = (path.replace("/", ".") for path in (choice.field, choice.payload))
         return replace(plan, choice=replace(choice, field=field, payload=payload, tables=tables))
     return plan
+
+
+def check_prefixes(route: Fields, plan: TablePlan) -> None:
+    """Raises InvalidRouteError for a path with a prefix that names no namespace: no record would have it."""
+    known = {each.partition("=")[0] for each in plan.parse.namespaces}
+    paths = [("parse.record", plan.parse.record), *(("parse.repeated", name) for name in plan.parse.repeated)]
+    if plan.choice:
+        paths += [("choice.field", plan.choice.field), ("choice.payload", plan.choice.payload)]
+    paths += [("columns", column.source) for table in plan.tables for column in table.columns]
+    for field, path in paths:
+        for name in path.split("/"):
+            prefix, sign, _ = name.removeprefix("@").partition(":")
+            if sign and prefix not in known:
+                raise route.complain(field, f"{path!r} has the prefix {prefix!r}, which parse.namespaces does not name")
 
 
 def _with_keys(table: Table) -> Table:

@@ -84,6 +84,7 @@ class _Reader:
         self._in_parent = len(self._path) == 1
         self._had_parent = self._in_parent
         self._others: dict[str, None] = {}
+        self._root = ""
         self._has_record = False
         self._is_blank = True
         # The elements that are open in a record that is too long; -1 if it is not.
@@ -128,10 +129,13 @@ class _Reader:
             return
         parent = "/" + "/".join(self._path[:-1])
         has = f"; it has {', '.join(self._others)}" if self._others else ""
-        what = f"{parent} has no element {self._path[-1]!r}{has}" if self._had_parent else f"there is no {parent}"
-        raise RecordsMissingError(
-            what, offset=0, hint="Correct parse.record: the names of the elements from the root to the record."
+        namespace, root = self._root.rpartition(BETWEEN)[0], self._naming.elements[self._root]
+        at_root = f"; the root is {root}{f' of the namespace {namespace}' if namespace and ':' not in root else ''}"
+        what = (
+            f"{parent} has no element {self._path[-1]!r}{has}" if self._had_parent else f"there is no {parent}{at_root}"
         )
+        hint = "Correct parse.record (the names of the elements from the root to the record) or parse.namespaces."
+        raise RecordsMissingError(what, offset=0, hint=hint)
 
     def _new_parser(self, encoding: Encoding) -> expat.XMLParserType:
         parser = expat.ParserCreate(encoding.codec, BETWEEN, intern=self._intern)
@@ -148,6 +152,7 @@ class _Reader:
 
     def _start_outside(self, name: str, attributes: Attributes) -> None:
         short = self._naming.elements[name]
+        self._root = self._root or name
         if self._in_parent:
             if short == self._path[-1]:
                 self._record.begin(attributes)
