@@ -90,7 +90,11 @@ def test_the_header_is_found_with_another_delimiter() -> None:
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        ("Title\nid,nam\n1,2\n", AUTO, "none of the first 3 lines .*; the nearest, line 2, lacks 'name'"),
+        (
+            "Title\nid,nam\n1,2\n",
+            AUTO,
+            "none of the first 3 lines .*; the nearest, line 2, lacks 'name', and has 'nam'",
+        ),
         ("Title\nID\n", AUTO, "none of the first 2 lines holds all declared columns: 'id', 'name'"),
         ("T\nU\nid;x\n", replace(AUTO, skip_lines=1), "first 2 lines after line 1 .*, line 3, lacks 'name'"),
         ("x\n" * 1000 + "id,name\n", AUTO, "none of the first 1,000 lines"),
@@ -104,6 +108,12 @@ def test_a_header_that_is_not_found_says_what_the_nearest_line_lacks(
 ) -> None:
     with pytest.raises(HeaderRowError, match=message):
         read(data, options)
+
+
+def test_a_header_in_another_encoding_is_told() -> None:
+    with pytest.raises(HeaderRowError, match=r"lacks 'né', and has 'n.udce9'") as raised:
+        list(parse(["id,né\n1,2\n".encode("cp1252")], replace(AUTO, declared=("id", "né")), batch_bytes=100))
+    assert raised.value.hint == "Set parse.encoding in the route: line 1 is not utf-8."
 
 
 @pytest.mark.parametrize("sign", [";", "\t", "|"])

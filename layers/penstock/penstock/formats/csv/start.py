@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from penstock.errors import HeaderRowError
 from penstock.formats.csv.footer import likely_footer
 from penstock.formats.csv.records import Dialect, Fields, dialect_of
 from penstock.formats.window import Window
+from penstock.model.column import NAME_LENGTH
 from penstock.model.parse_options import MOST_LINES, ParseOptions
 from penstock.model.wording import counted
 
@@ -23,9 +24,13 @@ START = 64 * 1024
 OTHERS, AGREEING = ";\t|", 100
 # Lines with an open quote that are tried as the first of a header of several lines: each takes a millisecond or two.
 LONG = 100
+# Names in a message.
+_LISTED = 5
 
 # A first line that Excel reads and does not show.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\ufffd])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+# How bytes that are not of the encoding are read.
+_UNDECODED = re.compile("[\udc80-\udcff]")
 _LINE_END = re.compile(rb"\r\n?|\n")
 
 
@@ -157,10 +162,11 @@ def _records_at_lines(dialect: Dialect, window: bytes, *, last: bool) -> Iterato
 
 @dataclass(slots=True)
 class _Search:
-    """The line that holds most of the declared columns."""
+    """The line that holds most of the declared columns, and what else it holds."""
 
     dialect: Dialect
     lacking: list[str]
+    others: list[str] = field(default_factory=list)
     line: int = 0
     at: int = 0
     examined: int = 0
@@ -173,6 +179,7 @@ def _search(dialect: Dialect, window: bytes, declared: Sequence[str], *, last: b
         lacking = [name for name in declared if name not in (fields or ())]
         if len(lacking) < len(best.lacking):
             best.lacking, best.line, best.at = lacking, number, at
+            best.others = [name[:NAME_LENGTH] for name in fields or () if name and name not in declared]
         if not lacking:
             break
     return best
@@ -205,10 +212,14 @@ def _at_header(feed: Window, dialects: Sequence[Dialect], options: ParseOptions,
 def _not_found(nearest: _Search, feed: Window, skipped: int) -> HeaderRowError:
     """The error if no line holds all declared columns."""
     names = ", ".join(map(repr, nearest.lacking))
-    where = f"; the nearest, line {skipped + nearest.line:,}, lacks {names}" if nearest.line else f": {names}"
+    has = f", and has {', '.join(map(repr, nearest.others[:_LISTED]))}" if nearest.others else ""
+    where = f"; the nearest, line {skipped + nearest.line:,}, lacks {names}{has}" if nearest.line else f": {names}"
     after = f" after line {skipped:,}" if skipped else ""
+    hint = "Correct the columns in the route, or say where the header is by parse.skip_lines, without header."
+    if _UNDECODED.search("".join(nearest.others)):
+        hint = f"Set parse.encoding in the route: line {skipped + nearest.line:,} is not {feed.encoding.name}."
     return HeaderRowError(
         f"none of the first {counted(nearest.examined, 'line')}{after} holds all declared columns{where}",
         offset=feed.offset,
-        hint="Correct the columns in the route, or say where the header is by parse.skip_lines, without header.",
+        hint=hint,
     )
