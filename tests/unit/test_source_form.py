@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,15 @@ def test_a_record_that_was_cut_is_fetched_again() -> None:
     text, form = written(source, CSV, 1, 2, 4)
     assert text == b"a,b\n1,2\n" + LONG + b",1\n" + LONG + b",5\n"
     assert (form.count, form.missing) == (3, [])
+
+
+def test_a_record_whose_raw_text_was_left_out_is_fetched_again() -> None:
+    source = b"a,b\n1,2\n3,4\n5,6\n"
+    (reject,) = rejects_of(source, CSV, 2)
+    bare = replace(reject, position=replace(reject.position, raw=""))
+    assert b"".join(SourceForm(CSV, opened(source)).pieces([bare])) == b"a,b\n3,4\n"
+    form = SourceForm(NO_HEADER, None)
+    assert (b"".join(form.pieces([bare])), form.missing) == (b"", [bare.position])
 
 
 def test_bytes_that_could_not_be_decoded_are_fetched_again() -> None:

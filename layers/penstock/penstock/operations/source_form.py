@@ -1,8 +1,9 @@
 """Rejected records in the form of their source: a file to correct and to drop again.
 
 The file begins with what the source has before its first record (byte order mark, skipped lines, header), byte for
-byte. Then come the records: the raw texts of the rejects, or, where those are cut or hold bytes that could not be
-decoded, the bytes of the source at the same offset. A record that can be had from neither is named, and never written.
+byte. Then come the records: the raw texts of the rejects, or, where those are left out, are cut or hold bytes that
+could not be decoded, the bytes of the source at the same offset. A record that can be had from neither is named, and
+never written.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class SourceForm:
         wanted: list[RecordPosition] = []
         for reject in rejects:
             at = reject.position
-            if len(at.raw) >= RAW_LIMIT or _UNDECODED.search(at.raw):
+            if not at.raw or len(at.raw) >= RAW_LIMIT or _UNDECODED.search(at.raw):
                 wanted.append(at)
                 continue
             yield encoder(at.raw + end.decode())
