@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -35,6 +35,7 @@ NAMES = ("id", "name", "email", "city", "amount", "quantity", "created", "update
 WIDTHS = (10, 30, 30, 12, 12, 6, 10, 20, 24, 8)
 FIELDS = tuple(f"{name} +{width}" for name, width in zip(NAMES, WIDTHS, strict=True))
 PLACES = [slice(end - width, end) for end, width in zip(accumulate(WIDTHS), WIDTHS, strict=True)]
+FEW = "few"
 Read = Callable[[Path], int]
 
 
@@ -127,9 +128,12 @@ def penstock(path: Path, options: ParseOptions) -> int:
 
 
 def sliced_lines(path: Path) -> int:
-    """The usual loop: every line is sliced and stripped."""
-    with path.open(encoding="utf-8") as file:
-        return sum(1 for line in file if [line[place].rstrip() for place in PLACES])
+    """The usual loop: every line is sliced and stripped. Rows are kept as long as ours: a batch."""
+    count = 0
+    with path.open(encoding="utf-8") as file, gc_deferred():
+        while batch := [[line[place].rstrip() for place in PLACES] for line in islice(file, BATCH // sum(WIDTHS))]:
+            count += len(batch)
+    return count
 
 
 def pandas_fwf(path: Path) -> int:
@@ -201,7 +205,11 @@ CASES: list[tuple[str, Callable[[Path, int], None], float, dict[str, Read]]] = [
 
 
 def run(case: int, contender: str, path: Path) -> tuple[int, float, int]:
-    """Read once. Return rows, CPU seconds and the process's largest resident set, interpreter included."""
+    """Read once. Return rows, CPU seconds and the process's largest resident set, interpreter included.
+
+    A few records are read before, so that imports do not count.
+    """
+    CASES[case][3][contender](path.with_name(FEW))
     before = time.process_time()
     count = CASES[case][3][contender](path)
     spent = time.process_time() - before
@@ -215,6 +223,7 @@ def measure(folder: Path, count: int, repeat: int, only: str) -> Iterator[str]:
             continue
         path = folder / "source"
         write(path, int(count * share))
+        write(path.with_name(FEW), 10)
         best: dict[str, tuple[int, float, int]] = {}
         for _ in range(repeat):
             for contender in contenders:
