@@ -153,3 +153,15 @@ def test_columns_that_a_load_would_add_are_named(tmp_path: Path, database: Datab
     assert found["added"] == ["orders.name", "orders.amount"]
     assert (found["rows"], found["rejects"]) == (2, 0)
     assert database.execute("SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'") == [(1,)]
+
+
+def test_protected_values_are_not_shown(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.toml"
+    columns = '[{ name = "id", type = "integer" }, { name = "mail", hash = "sha256" }]'
+    routes.write_text(
+        f'[[route]]\nname = "o"\nmatch = "*"\ndestination = "postgresql:o"\ntable = {{ columns = {columns} }}\n'
+    )
+    path = written(tmp_path, "id,mail\n1,ann@example.org\nx,bob@example.org\n3,eve@example.org,4\n")
+    for result in (check(path, "--routes", routes), check(path, "--routes", routes, "--json")):
+        assert result.exit_code == 1
+        assert "example.org" not in result.stdout + result.stderr
