@@ -148,7 +148,7 @@ def test_lists_of_json_become_arrays(database: Database, load: Load) -> None:
     records = [
         {
             "id": 1,
-            "tags": ["a", 'say "b", c\\', None],
+            "tags": ["a", 'b", c\\', None],
             "counts": [1, None],
             "prices": [1.50, 2],
             "days": ["2024-12-31"],
