@@ -181,3 +181,46 @@ def test_a_column_that_is_no_array_is_refused(database: Database) -> None:
     database.execute("CREATE TABLE t (id bigint, tags text, counts int[], prices float[], days date[])")
     with pytest.raises(InvalidTableError, match=r"column 'tags' is no array, but the route declares text\[\]"):
         in_one_pass(database, "t.jsonl", '{"id": 1}\n', ARRAYS)
+
+
+UNSET = """
+columns = [
+    { name = "id", type = "integer" },
+    { name = "state", absent = "unset" },
+    { name = "city", from = "address.city", absent = "unset" },
+]
+"""
+WITH_DEFAULTS = "CREATE TABLE t (id bigint PRIMARY KEY, state text DEFAULT 'new', city text DEFAULT 'nowhere' NOT NULL)"
+
+
+@pytest.mark.parametrize("mode", ["", "atomic = true", "mode = 'replace'"])
+def test_an_absent_key_leaves_the_default_of_the_database(database: Database, load: Load, mode: str) -> None:
+    database.execute(WITH_DEFAULTS)
+    records = [
+        {"id": 1, "state": "old", "address": {"city": "Ulm"}},
+        {"id": 2},
+        {"id": 3, "state": None, "address": {}},
+        {"id": 4, "address": {"city": None}},
+        {"id": "x"},
+    ]
+    result = load(database, "t.jsonl", "".join(json.dumps(record) + "\n" for record in records), mode + UNSET)
+    assert result.rejected == [4, 5]
+    assert database.execute("SELECT * FROM t ORDER BY id") == [
+        (1, "old", "Ulm"),
+        (2, "new", "nowhere"),
+        (3, None, "nowhere"),
+    ]
+
+
+def test_an_absent_key_leaves_a_row_as_it_is_in_an_upsert(database: Database, load: Load) -> None:
+    database.execute(WITH_DEFAULTS)
+    records = [
+        {"id": 1, "state": "old", "address": {"city": "Ulm"}},
+        {"id": 1},
+        {"id": 1, "state": "older"},
+        {"id": 2, "state": None},
+        {"id": 2, "address": {"city": "Bonn"}},
+    ]
+    table = "mode = 'upsert'\nkey = 'id'" + UNSET
+    assert load(database, "t.jsonl", "".join(json.dumps(record) + "\n" for record in records), table).rejects == []
+    assert database.execute("SELECT * FROM t ORDER BY id") == [(1, "older", "Ulm"), (2, None, "Bonn")]

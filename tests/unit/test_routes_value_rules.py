@@ -101,6 +101,8 @@ NUMBERS = "is for columns of type integer, numeric, float, not for text: declare
         ("type = 'date', default = ''", "default: '' is also a text for NULL"),
         ("type = 'json', default = 'null'", "default: is null"),
         ("default = []", "default: must be a text, a number, a date, true or false, not []"),
+        ("absent = 'unset', default = 'a'", "absent: contradicts default, which is loaded where a key is absent"),
+        ("absent = 'none'", "absent: must be one of null, unset, not 'none'"),
         ("type = 'text[]', upper = true", "upper: is not for columns of type text[]"),
         ("type = 'text[]', hash = 'sha256'", "hash: is not for columns of type text[]"),
         ("type = 'text[]', default = 'a'", "default: 'a' is not an array of PostgreSQL, such as {1,2}"),
@@ -121,3 +123,19 @@ def test_a_column_may_be_an_array() -> None:
 def test_dynamodb_has_no_arrays() -> None:
     with pytest.raises(InvalidRouteError, match="columns: arrays are of postgresql: a list is a value of type json"):
         column("type = 'text[]'", "dynamodb:t")
+
+
+@pytest.mark.parametrize(
+    ("table", "destination", "problem"),
+    [
+        ("key = 'x'", "postgresql:t", "'x' cannot be unset: a row needs its key, and a column"),
+        ("", "postgresql:t", "'x' cannot be unset: a row needs its key, and a column"),
+        ("key = 'id'\nmode = 'replace'", "postgresql:t", "is not for atomic or replace with a key"),
+        ("key = 'id'", "dynamodb:t", "is for defaults of postgresql"),
+    ],
+)
+def test_what_cannot_be_unset_is_refused(table: str, destination: str, problem: str) -> None:
+    columns = "{ name = 'x', absent = 'unset' }" + (", { name = 'id' }" if "id" in table else "")
+    head = f"[[route]]\nname = 'r'\nmatch = '*'\ndestination = '{destination}'\n[route.table]\n"
+    with pytest.raises(InvalidRouteError, match=problem):
+        parse_routes(f"{head}{table}\ncolumns = [{columns}]", "routes.toml", STACK)

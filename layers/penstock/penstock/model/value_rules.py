@@ -65,7 +65,8 @@ class ValueRules:
     Times: ``timezone`` is that of times without zone (default: UTC). ``end_of_day``: 24:00 is the midnight that ends
     the day. Two-digit years below ``pivot`` are after 2000, all others before.
 
-    ``default`` is the value of a field that is absent, empty or a null token, in the usual form.
+    ``default`` is the value of a field that is absent, empty or a null token, in the usual form. With
+    ``absent_is_unset``, a JSON record without the field does not write the column: the database has a default.
     """
 
     decimal: str = "."
@@ -81,6 +82,7 @@ class ValueRules:
     end_of_day: bool = False
     pivot: int | None = None
     default: str | None = None
+    absent_is_unset: bool = False
     trim: Trim = Trim.NONE
     case: Case = Case.ANY
 

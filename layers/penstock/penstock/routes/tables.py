@@ -104,6 +104,7 @@ def _check(fields: Fields, table: Table, destination: Destination) -> None:
         raise fields.complain("key", f"{min(unknown)!r} is not one of the columns")
     if table.atomic and table.mode is Mode.REPLACE:
         raise fields.complain("atomic", "is for append and upsert: replace is always atomic")
+    _check_unset(fields, table)
     if problem := destination.problem_of(table):
         raise fields.complain(*problem)
 
@@ -129,3 +130,14 @@ def _check_rescue(fields: Fields, table: Table) -> None:
         or column.is_protected
     ):
         raise fields.complain("rescue", f"column {table.rescue!r} must be json or text, may be null, and has no `from`")
+
+
+def _check_unset(fields: Fields, table: Table) -> None:
+    """Refuse columns that records may leave unset where all rows are moved at once, by key, or where none is left."""
+    unset = [column.name for column in table.columns if column.rules.absent_is_unset]
+    if not unset:
+        return
+    if set(unset) & set(table.key) or len(unset) == len(table.columns):
+        raise fields.complain("columns", f"{unset[0]!r} cannot be unset: a row needs its key, and a column")
+    if table.key and table.staged:
+        raise fields.complain("columns", f'{unset[0]!r}: absent = "unset" is not for atomic or replace with a key')

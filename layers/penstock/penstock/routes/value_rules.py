@@ -52,6 +52,7 @@ def read_rules(fields: Fields, column: Column) -> Column:
         end_of_day=fields.flag("end_of_day", False),  # noqa: FBT003  (the default)
         pivot=fields.count("pivot", _CENTURY) if fields.has("pivot") else None,
         default=fields.scalar("default") if fields.has("default") else None,
+        absent_is_unset=fields.choice("absent", ("null", "unset"), "null") == "unset",
         trim=_trim(fields),
         case=_case(fields),
     )
@@ -138,6 +139,8 @@ def _check_zone(fields: Fields, name: str) -> None:
 
 def _check_default(fields: Fields, column: Column) -> None:
     default = column.rules.default
+    if default is not None and column.rules.absent_is_unset:
+        raise fields.complain("absent", "contradicts default, which is loaded where a key is absent")
     if default is None:
         return
     from penstock.tables.kind_choice import kind_of  # noqa: PLC0415  # only where a route needs it

@@ -11,6 +11,7 @@ from penstock.model.column import FieldCounts
 from penstock.model.load import Chunk
 from penstock.model.record import Batch, CsvValidator, Reject
 from penstock.model.table import Evolve, Table, TablePlan
+from penstock.tables.absent_fields import split_by_absent_fields
 from penstock.tables.field_watch import FieldWatch, declared_columns
 from penstock.tables.forms import FORMS, Form
 from penstock.tables.late_columns import LateColumns
@@ -129,7 +130,8 @@ class ChunkBuilder:
         return ({self.table: batch} if self.table else {}), ()
 
     def _by_columns(self, table: Table, part: Batch) -> Sequence[tuple[Table, Batch]]:
-        return self.late[table].split(part) if table.spare else [(table, part)]
+        parts = self.late[table].split(part) if table.spare else [(table, part)]
+        return [each for wide, alike in parts for each in split_by_absent_fields(wide, alike)]
 
     def _converter(self, table: Table, batch: Batch) -> RowConverter:
         if table not in self.watches:  # a table for one batch, with late columns

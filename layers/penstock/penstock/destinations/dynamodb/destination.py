@@ -10,6 +10,8 @@ def check(table: Table) -> tuple[str, str] | None:
     """Refuse to change the columns of a table that has none, apart from its key, and arrays of its database."""
     if any(column.elements for column in table.columns):
         return "columns", "arrays are of postgresql: a list is a value of type json in dynamodb"
+    if any(column.rules.absent_is_unset for column in table.columns):
+        return "columns", 'absent = "unset" is for defaults of postgresql: an item has no attribute for a null either'
     if table.evolve is Evolve.ADD:
         return "evolve", '"add" is not needed for dynamodb: an item takes any field. Leave out `evolve` and `columns`'
     if table.evolve is Evolve.WIDEN:
