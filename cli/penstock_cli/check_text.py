@@ -89,7 +89,7 @@ def _keys(table: TableProfile) -> Iterator[str]:
         if watch:
             names = ", ".join(watch.columns)
             whole = "" if watch.is_whole else f" of the first {watch.checked:,}"
-            yield f"  key ({names}): {counted(watch.repeats, 'row')}{whole} repeat a key ({what})"
+            yield f"  key ({names}): {counted(watch.repeats, 'row')}{whole} with a key that came before ({what})"
 
 
 def _reasons(found: SourceCheck) -> list[Safe]:

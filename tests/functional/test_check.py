@@ -165,3 +165,13 @@ def test_protected_values_are_not_shown(tmp_path: Path) -> None:
     for result in (check(path, "--routes", routes), check(path, "--routes", routes, "--json")):
         assert result.exit_code == 1
         assert "example.org" not in result.stdout + result.stderr
+
+
+def test_rows_that_repeat_the_key_of_the_route_are_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, "id,name\n1,Ann\n1,Bob\n2,Eve\n")
+    options = ("--to", "postgresql:orders", "--mode", "upsert", "--key", "id")
+    result = check(path, *options)
+    assert result.exit_code == 0
+    assert "key (id): 1 row with a key that came before (the last row of each wins)" in result.stdout
+    (key,) = answer(path, *options)["tables"][0]["keys"]
+    assert key == {"columns": ["id"], "repeats": 1, "rows": 3, "unique": False}
