@@ -63,7 +63,7 @@ def test_a_file_of_a_partner_is_loaded_as_its_columns_say(database: Database, lo
         ),
         PARTNER + SEMICOLONS,
     )
-    form = "decimal ',', thousands '.', currency '€'"
+    form = "decimal ',', thousands '.', currency '€', negative by parentheses or trailing"
     assert result.rejects == [
         (MANY + 3, "amount", f"'1.23.456' is not a number with {form}"),
         (MANY + 4, "at", "'31.03.2024 02:30' does not exist in Europe/Berlin: the clock is set forward from before it"),

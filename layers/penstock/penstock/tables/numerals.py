@@ -137,5 +137,6 @@ def _described(rules: ValueRules) -> str:
         *([f"{grouping} {' or '.join(map(repr, rules.thousands))}"] if rules.thousands else []),
         *(["a percent sign"] if rules.percent else []),
         *([f"currency {' or '.join(map(repr, rules.currency))}"] if rules.currency else []),
+        *([f"negative by {' or '.join(rules.negative)}"] if rules.negative else []),
     ]
     return ", ".join(parts)
