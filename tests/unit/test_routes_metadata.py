@@ -71,6 +71,8 @@ def test_a_doubled_sign_begins_the_name_of_a_field(written: str, field: str) -> 
         ('from = "$key.a"', "(?P<a>(x|xx)*)y", "has alternatives within a repeat"),
         ('from = "$key.a"', r"(?P<a>.)\1", "has a reference to a group"),
         ('from = "$key.a"', "(?=x)(?P<a>.)", "has a lookahead"),
+        ('from = "$key.a"', "(?i)(?P<a>.)", "has flags, (?i): write [Aa]"),
+        ('from = "$key.a"', "(?P<a>(x?y)+)", "has a repeat within a repeat"),
         ('from = "$key.a"', "(?P<a>.*)x.*x.*", "too many repeats that can share a text"),
         ('from = "$key.a"', "(?P<a>" + "x?" * 30 + ")", "too many repeats"),
         ('from = "$key.a"', "(?P<a>" + "x" * 1000 + ")", "has 1,007 characters; the maximum is 1,000"),
@@ -93,6 +95,7 @@ def test_a_key_pattern_is_for_tables() -> None:
         (PARTNER, "a" * 1024),
         (r"^in/(?P<a>[^/]+)/(?P<b>[^/]+)/(?P<c>[^/]+)/(?P<d>[^/_]+)_(?P<e>\d{8})\.csv(?:\.gz)?$", "in/" + "a/" * 510),
         (r"^(?P<dir>.*)/(?P<name>.*)_(?P<day>\d{8})", "/_" * 512),
+        (r"^in(?:/(?P<a>[^/]+))?/(?P<b>[^/]+)\.csv(?:\.gz)?$", "in/" + "a/" * 510),
         (r"^(?:in|out)/(?P<a>\w+?)-(?P<b>[A-Z]{2,3})", "in/" + "-" * 1000),
     ],
 )

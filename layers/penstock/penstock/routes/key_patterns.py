@@ -1,9 +1,10 @@
 """Read ``key_pattern`` of a route: a regular expression with named groups, which columns take from the key.
 
 It must not take forever on any key. Python's engine tries all ways in which repeats can share a text. So a repeat
-within a repeat, alternatives within a repeat, and references are refused: they take exponential time. What is left
-takes as many steps as the repeats have ways to share the key, of at most 1,024 characters: at most `MOST_STEPS`. A
-repeat whose next character it cannot match, such as ``[^/]+/``, ends at one place only, and does not count.
+within a repeat, alternatives within a repeat, and references are refused: they take exponential time. So are flags,
+with which a character may be another one. What is left takes as many steps as the repeats have ways to share the key,
+of at most 1,024 characters: at most `MOST_STEPS`. A repeat whose next character it cannot match, such as ``[^/]+/``,
+ends at one place only, and does not count.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any, TypeAlias
 from penstock.limits import S3
 from penstock.routes.fields import Fields
 
-# About a second.
-MOST_STEPS = 2**26
+# About a second: a step may read the rest of the key.
+MOST_STEPS = 2**22
 LONGEST_PATTERN = 1_000
 
 Node: TypeAlias = tuple[Any, Any]
@@ -32,6 +33,10 @@ _REFUSED = {
 }
 
 
+# (?i) and (?i:...), but not (?:...).
+_FLAGS = re.compile(r"\(\?[a-zA-Z-]+[:)]")
+
+
 class _UnboundedError(Exception):
     pass
 
@@ -43,6 +48,8 @@ def read_key_pattern(fields: Fields) -> str:
     pattern = fields.text("key_pattern")
     if len(pattern) > LONGEST_PATTERN:
         raise fields.complain("key_pattern", f"has {len(pattern):,} characters; the maximum is {LONGEST_PATTERN:,}")
+    if flags := _FLAGS.search(pattern):
+        raise fields.complain("key_pattern", f"has flags, {flags[0]}: write [Aa] for letters of both cases")
     try:
         compiled = re.compile(pattern)
         nodes = list(_flat(parser.parse(pattern), repeated=False))
@@ -79,6 +86,9 @@ def _flat(nodes: Sequence[Node], *, repeated: bool) -> Iterator[Node]:
             if repeated:
                 raise _UnboundedError("has a repeat within a repeat")
             least, most, inner = what
+            if most == 1:  # an optional group is an alternative of nothing
+                yield op.BRANCH, [list(_flat(inner, repeated=False)), []]
+                continue
             yield op.MAX_REPEAT, (least, most, list(_flat(inner, repeated=True)))
         else:
             yield kind, what
