@@ -143,6 +143,21 @@ def test_words_that_may_be_booleans_are_texts() -> None:
     assert "undecided" in undecided.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("texts", "note"),
+    [
+        (["$12,400.00", "($1,150.75)", "2,800.00-"], "may be numbers"),
+        (["12,5 %", "5 %"], "may be numbers"),
+        (["11/02/2026", "11/3/26"], "may be dates"),
+        (["2024-01-02", "03.04.2024"], "may be dates"),
+    ],
+)
+def test_texts_say_what_they_may_be(texts: Sequence[str], note: str) -> None:
+    found = guess_column("c", texts)
+    assert found.type is ColumnType.TEXT
+    assert note in "; ".join(found.notes)
+
+
 def test_candidates_for_a_key_are_unique_and_never_null() -> None:
     _, _, notes = guess_csv(b"id,n,m\n1,5,\n2,5,x\n3,6,y\n", whole=True)
     assert "Candidates for a key (unique and never null in what was read): id" in notes

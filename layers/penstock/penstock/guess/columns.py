@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,14 @@ _BOOLEANS = tuple(
 )
 # Texts that some read as booleans.
 _WORDS = ({"y", "n"}, {"t", "f"}, {"j", "n"}, {"oui", "non"}, {"ja", "nein"})
+# What texts that have no type may be, for whoever knows them.
+_SIGNS = r"[\s()+\-$€£¥%'\xa0\u202f]"
+_ALIKE = {
+    "may be numbers: declare decimal, thousands, currency, negative or percent": re.compile(
+        rf"{_SIGNS}*(?:[A-Z]{{3}}\s)?[0-9][0-9.,'\s\xa0\u202f]*{_SIGNS}*(?:[A-Z]{{3}})?"
+    ),
+    "may be dates, but no format reads all of them": re.compile(r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}(?:[ T].*)?"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ def _text(known: ColumnGuess, counts: Mapping[str, int], words: Mapping[str, int
     notes = []
     if any({text.lower() for text in counts} <= pair for pair in _WORDS):
         notes.append(f"undecided: {' and '.join(map(repr, sorted(counts)))} may be booleans")
+    notes += [note for note, pattern in _ALIKE.items() if all(map(pattern.fullmatch, counts))]
     numbers = [text for text in counts if guess_numbers([text]).type]
     others = [text for text in counts if text not in set(numbers)]
     if numbers and len(numbers) > len(others):
