@@ -360,6 +360,12 @@ def test_of_a_doubled_key_the_last_value_stands(text: str, path: str, at: tuple[
             parsed(data, options)
 
 
+def test_a_path_to_the_records_that_is_wrong_is_told_with_what_is_there() -> None:
+    data = b'{"data": {"rows": [{"id": 1}], "next": null}}'
+    with pytest.raises(RecordsMissingError, match="the object at data has no 'items'; it has 'rows', 'next'"):
+        list(parse([data], ParseOptions(format=Format.JSON, records="data.items"), batch_bytes=100))
+
+
 def test_a_last_value_that_is_no_list_is_told() -> None:
     with pytest.raises(RecordsMissingError, match="there is no object at x"):
         parsed(b'{"x":{"rows":[{"a":1}]},"x":5}', replace(ROWS, records="x.rows"))

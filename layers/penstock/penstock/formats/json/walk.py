@@ -13,10 +13,13 @@ from typing import NamedTuple
 from penstock.errors import BadDocumentError, RecordsMissingError, TruncatedSourceError
 from penstock.formats.json.skip import pass_value
 from penstock.formats.window import Window
+from penstock.model.column import NAME_LENGTH
 
 BLANK = " \t\r\n"
 
 _MAX_KEY = 64 * 1024
+# Keys in a message.
+_LISTED = 5
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _IN_STRING = re.compile(r'["\\]')
@@ -130,13 +133,17 @@ def find_records(feed: Window, path: Sequence[str], doubled: Sequence[int]) -> l
         feed.advance(1)
         keys = members(feed)
         before = doubled[depth] if depth < len(doubled) else 0
+        others: dict[str, None] = {}
         for found in keys:
             if found == key and not before:
                 break
             before -= found == key
+            if len(others) < _LISTED:
+                others[found[:NAME_LENGTH]] = None
             pass_value(feed)
         else:
-            raise RecordsMissingError(f"the object at {where} has no {key!r}", offset=feed.offset)
+            has = f"; it has {', '.join(map(repr, others))}" if others else ""
+            raise RecordsMissingError(f"the object at {where} has no {key!r}{has}", offset=feed.offset)
         opened.append(OpenObject(keys, key))
     return opened
 
