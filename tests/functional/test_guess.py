@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from penstock_cli.main import main
 
@@ -54,6 +55,19 @@ def test_json_has_the_columns_that_a_load_infers(tmp_path: Path, name: str, cont
     route, found = checked(tmp_path, content, name)
     assert route["table"]["columns"][0] == {"name": "id", "type": "integer"}
     assert found["rejects"] == 0
+
+
+def test_titles_above_the_header_of_a_sheet_are_skipped(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet
+    for row in (["Sales of June"], ["id", "amount"], [1, "1,5"], [2, "7"], [3, "8", "remark"]):
+        sheet.append(row)
+    book.save(tmp_path / "made.xlsx")
+    route, found = checked(tmp_path, (tmp_path / "made.xlsx").read_bytes(), "in.xlsx")
+    assert route["parse"] == {"format": "xlsx", "skip_rows": 1}
+    assert [column["name"] for column in route["table"]["columns"]] == ["id", "amount"]
+    assert (found["rows"], found["rejects"]) == (2, 1)
 
 
 def test_what_stands_behind_the_sample_is_tried_with_all(tmp_path: Path) -> None:

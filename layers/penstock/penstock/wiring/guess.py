@@ -12,7 +12,7 @@ from dataclasses import replace
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.codecs import strip_suffix
 from penstock.delivery.decoding import Decoding, naming
-from penstock.errors import BadSourceError, InvalidRouteError
+from penstock.errors import BadSourceError, HeaderRowError, InvalidRouteError
 from penstock.explain.explanation import NAMES
 from penstock.formats import choose_format, parse, resolve, settle
 from penstock.guess.columns import ColumnGuess, guess_column
@@ -33,6 +33,8 @@ from penstock.wiring.run import Runner
 from penstock.wiring.source_resolver import STANDARD_INPUT, ResolvedSource, bucket_and_key
 
 BATCH = 1 * MIB
+# The rows of a sheet that may stand above its header.
+MOST_TITLES = 8
 # How often columns whose values do not fit become texts. Each time shows the first fault of a record only.
 TRIES = 10
 _GUESSED = (Format.CSV, Format.JSONL, Format.JSON, Format.XLSX)
@@ -112,12 +114,31 @@ def _format(key: str, head: bytes) -> Format:
 
 
 def _of_sheet(route: RouteGuess, head: bytes) -> RouteGuess:
-    batches = list(parse([head], ParseOptions(format=Format.XLSX), batch_bytes=BATCH))
+    """Guess by the first sheet. Titles above the header are skipped: most rows have more cells."""
+    tries = ((skip, _sheet_from(head, skip)) for skip in range(MOST_TITLES + 1))
+    skip, batches = next((one for one in tries if _is_good(one[1])), (0, _sheet_from(head, 0)))
     names = batches[0].names if batches else ()
     rows: list[object] = [row for batch in batches for row in batch.rows]
     columns = [guess_column(name, [_cell(row, at) for row in rows]) for at, name in enumerate(names)]
+    options = [Option("format", "xlsx")]
+    if skip:
+        options.append(Option("skip_rows", skip, "rows above the header"))
     notes = [f"Guessed by {len(rows):,} rows of the first sheet", *key_notes(columns)]
-    return replace(route, parse=[Option("format", "xlsx")], columns=columns, notes=notes)
+    return replace(route, parse=options, columns=columns, notes=notes)
+
+
+def _sheet_from(head: bytes, skip: int) -> list[Batch]:
+    """Parse the first sheet without its first rows; nothing if no header is left, or no row below it."""
+    with suppress(HeaderRowError):
+        batches = list(parse([head], ParseOptions(format=Format.XLSX, skip_rows=skip), batch_bytes=BATCH))
+        return batches if any(batch.rows for batch in batches) else []
+    return []
+
+
+def _is_good(batches: list[Batch]) -> bool:
+    """Whether most rows fit the header."""
+    rejects = sum(len(batch.rejects) for batch in batches)
+    return 2 * rejects < sum(batch.count for batch in batches)
 
 
 def _cell(row: object, at: int) -> str | None:
