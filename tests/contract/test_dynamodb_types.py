@@ -107,3 +107,25 @@ def test_if_the_route_declares_columns_other_keys_are_reported(server: DynamoSer
     done = load_into(lambda _: server.sink(), Form.VALUE, "t.jsonl", '{"id":"a","x":1}\n', columns)
     assert done.warnings == ("1 record holds fields that no column takes: 'x'",)
     assert server.items(table) == [{"id": "a"}]
+
+
+def test_values_are_items_as_their_columns_say(server: DynamoServer) -> None:
+    table = server.create()
+    options = """
+        key = "id"
+        columns = [
+            { name = "id", trim = true },
+            { name = "n", type = "numeric", decimal = ",", thousands = "." },
+            { name = "at", type = "timestamp", format = "%d.%m.%Y %H:%M", timezone = "Europe/Berlin" },
+            { name = "paid", type = "boolean", true = "J", false = "N", default = false },
+        ]
+        [route.parse]
+        delimiter = ";"
+    """
+    text = "id;n;at;paid\n a ;1.234,50;01.07.2024 12:00;J\nb;1.5;;\nc;;;\n"
+    loaded = load_into(lambda _: server.sink(), Form.VALUE, "t.csv", text, route(options, f"dynamodb:{table.name}"))
+    assert loaded.rejected == [2]
+    assert server.items(table) == [
+        {"id": "a", "n": Decimal("1234.5"), "at": "2024-07-01T12:00:00+02:00", "paid": True},
+        {"id": "c", "paid": False},
+    ]
