@@ -51,10 +51,11 @@ class FixedTimes:
 
     def iso(self, cells: Cells) -> list[str] | None:
         """The texts in ISO 8601; None if one has another shape. They may name days and hours that do not exist."""
-        if cells.shapes() != {self.shape}:
+        width, written = len(self.shape) + 1, len(self.iso_shape) + 1
+        # A text may hold several lines.
+        if cells.shapes() != {self.shape} or len(cells.shape) != width * len(cells.texts) - 1:
             return None
         source = cells.joined.encode()
-        width, written = len(self.shape) + 1, len(self.iso_shape) + 1
         lines = bytearray((self.iso_shape + b"\n") * len(cells.texts))
         for here, there in self.moves:
             lines[there::written] = source[here::width]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 
 from penstock.model.column import ColumnType
@@ -26,8 +26,11 @@ EPOCHS = frozenset(Epoch)
 _PLACES = {Epoch.SECONDS: 0, Epoch.MILLISECONDS: 3, Epoch.MICROSECONDS: 6, Epoch.NANOSECONDS: 9}
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNT = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
+# Keeps all digits of a count.
+_EXACT = Context(prec=100)
 
-_END_OF_DAY = re.compile(r"(?<![0-9:])24(:00(?::00(?:[.,]0+)?)?)(?![0-9:])")
+_END_OF_DAY = re.compile(r"(?<![0-9:])24(:00(?::00(?:[.,]0+)?)?)(?![0-9:]|[.,][0-9])")
+_LAST_HOUR = 23
 _CLOCKS = ("%H:%M", "%R", "%T")
 _ISO_TYPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LOCAL = re.compile(rb"0000-00-00[T ]00:00(?::00(?:\.0{1,6})?)?")
@@ -117,12 +120,18 @@ class TimeConversion(Conversion):
             raise _OtherFormatError from error
 
     def _of_day(self, text: str, read: Callable[[str], datetime]) -> datetime:
-        """A moment; that of 24:00 is the next midnight, if the column has such times."""
-        midnight, count = _END_OF_DAY.subn(r"00\1", text) if self.rules.end_of_day else (text, 0)
+        """A moment; that of 24:00 is an hour after 23:00, if the column has such times."""
+        late, count = _END_OF_DAY.subn(rf"{_LAST_HOUR}\1", text) if self.rules.end_of_day else (text, 0)
         if count != 1:
             return read(text)
         try:
-            return read(midnight) + timedelta(days=1)
+            moment = read(late)
+        except ValueError:
+            return read(text)  # its reason quotes the text
+        if moment.hour != _LAST_HOUR:  # it was the offset that was 24:00
+            return read(text)
+        try:
+            return moment + timedelta(hours=1)
         except OverflowError:
             raise ValueError(f"{shown(text)} is after the year 9999") from None
 
@@ -134,7 +143,7 @@ class _OtherFormatError(ValueError):
 def _counted(text: str, unit: Epoch) -> datetime:
     if not _COUNT.fullmatch(text):
         raise _OtherFormatError
-    microseconds = Decimal(text).scaleb(DIGITS_OF_SECONDS - _PLACES[unit])
+    microseconds = _EXACT.scaleb(Decimal(text), DIGITS_OF_SECONDS - _PLACES[unit])
     if microseconds != int(microseconds):
         raise ValueError(f"{shown(text)} has digits beyond microseconds, which would be lost")
     try:
