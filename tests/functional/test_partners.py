@@ -21,6 +21,7 @@ from postgres_database import Database
 from table_machine import table_plant
 
 pytest_plugins = ["postgres_fixtures"]
+pytestmark = pytest.mark.xdist_group("workbooks")
 
 FOLDER = Path(__file__).parents[2] / "examples/partners"
 FILE = FOLDER / "routes.toml"
