@@ -44,6 +44,8 @@ def written(source: bytes, options: ParseOptions, *rows: int, gone: bool = False
 SEMICOLONS = ParseOptions(format=Format.CSV, delimiter=";")
 NO_HEADER = ParseOptions(format=Format.CSV, header=False, columns=("a", "b"))
 BODY = ParseOptions(format=Format.CSV, comment="#", skip_footer=1)
+FOOTER = ParseOptions(format=Format.CSV, footer="^Total")
+COUNTED = ParseOptions(format=Format.CSV, footer=r"^Total;(?P<rows>\d+)", delimiter=";")
 LATIN = ParseOptions(format=Format.CSV, encoding="latin-1")
 UTF_16 = ParseOptions(format=Format.CSV, encoding="utf-16")
 
@@ -59,6 +61,14 @@ UTF_16 = ParseOptions(format=Format.CSV, encoding="utf-16")
         ("a,b\né,2\n3,4\n".encode("utf-16"), UTF_16, (1,), "a,b\né,2\n".encode("utf-16")),
         ("a,b\né,2\n3,4\n".encode("utf-16"), CSV, (1,), "a,b\né,2\n".encode("utf-16")),
         (b"#x\na,b\n1\n#y\n3\nsum,2\n", BODY, (1, 2), b"#x\na,b\n1\n3\n(footer)\n"),
+        (b"a,b\n1,2\n3,4\nTotal 6\nend\n", FOOTER, (2,), b"a,b\n3,4\nTotal 6\n"),
+        (b"a;b\r\n1;2\r\n3;4\r\n5;6\r\nTotal;3;x", COUNTED, (2, 3), b"a;b\r\n3;4\r\n5;6\r\nTotal;2;x\r\n"),
+        (
+            "a;b\né;2\n3;4\nTotal;2\n".encode("utf-16"),
+            replace(COUNTED, encoding="utf-16"),
+            (1,),
+            "a;b\né;2\nTotal;1\n".encode("utf-16"),
+        ),
         (b'{"a": 1}\n{"a":  "x"}\n', ParseOptions(format=Format.JSONL), (2,), b'{"a":  "x"}\n'),
     ],
 )

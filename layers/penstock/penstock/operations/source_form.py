@@ -23,6 +23,7 @@ from penstock.limits import MIB
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.record import RAW_LIMIT, Batch, RecordPosition, Reject
+from penstock.operations.source_footer import footer_line
 
 # The formats whose records stand one behind the other.
 TEXTS = (Format.CSV, Format.JSONL, Format.FIXED)
@@ -85,6 +86,10 @@ class SourceForm:
         yield from self._fetched(wanted, encoder(end.decode()))
         # The last lines of a file of this route are no records.
         yield encoder(("(footer)" + end.decode()) * self.options.skip_footer)
+        if self.options.footer and self.opened:
+            with closing(self.opened()) as pieces:
+                line = footer_line(pieces, self.options, self._encoding, self.count)
+            yield encoder(line + end.decode() if line else "")
 
     def _head(self) -> bytes:
         """The bytes before the first record."""
