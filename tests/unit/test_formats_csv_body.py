@@ -182,6 +182,22 @@ def test_a_footer_of_more_lines_than_follow_the_header_is_an_error(data: bytes) 
         parsed(data, replace(CSV, skip_footer=2))
 
 
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"#x\n"])
+@pytest.mark.parametrize("options", [CSV, AB])
+@pytest.mark.parametrize("footer", [{"footer": "^Total"}, {"skip_footer": 2}])
+def test_an_empty_file_lacks_its_footer(data: bytes, options: ParseOptions, footer: dict[str, Any]) -> None:
+    with pytest.raises(TruncatedSourceError, match=r"no line matches|skip_footer is 2, but there is"):
+        parsed(data, replace(options, comment="#", **footer))
+
+
+@pytest.mark.parametrize("options", [CSV, AB])
+def test_a_file_may_be_a_footer_alone_that_is_a_comment(options: ParseOptions) -> None:
+    options = replace(options, comment="#", footer=r"^# rows (?P<rows>\d+)")
+    assert rows_of(parsed(b"# rows 0\n", options)) == []
+    with pytest.raises(TruncatedSourceError, match="the footer declares 3 records, the file has 0"):
+        parsed(b"# rows 3\n", options)
+
+
 def test_last_lines_that_are_too_long_are_an_error() -> None:
     data = b"1,2\n" + b"x" * FOOTER_BYTES + b"\nlast\n"
     with pytest.raises(TruncatedSourceError, match="the last 2 lines have more than 65,536 bytes"):

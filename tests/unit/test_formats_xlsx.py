@@ -331,10 +331,7 @@ def test_values_beside_the_header_cost_their_row() -> None:
 
 
 def test_headers_are_checked_as_those_of_a_csv() -> None:
-    with pytest.raises(HeaderRowError, match="'a'"):
-        parsed(workbook(["a", "b", "a"], [1, 2, 3]), XLSX)
-    with pytest.raises(HeaderRowError, match="column 2"):
-        parsed(workbook(["a", None, "c"], [1, 2, 3]), XLSX)
+    assert one(workbook(["a", None, "a"], [1, 2, 3])).names == ("a", "", "a")
     with pytest.raises(HeaderRowError, match="no stored value"):
         parsed(workbook(["a", "=1"], [1, 2]), XLSX)
 

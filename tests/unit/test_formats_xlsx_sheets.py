@@ -253,6 +253,7 @@ def test_a_footer_is_the_last_rows_or_those_that_match() -> None:
         ({"skip_footer": 7}, "parse.skip_footer leaves out 7 rows, but there are 5"),
         ({"footer": "^Sum"}, "after the last record, no row matches parse.footer"),
         ({"footer": "^(?P<rows>)Total"}, "the footer declares no number of records: ''"),
+        ({"footer": r"^(?P<rows>Total rows,\d+)"}, "the footer declares no number of records: 'Total rows,"),
         ({"footer": r"^Total,(?P<rows>\d+)"}, "after the last record, no row matches"),
         ({"footer": r"^Total( rows)?,(?P<rows>\d+)", "range": "A2:B", "header": False, "columns": ("a", "b")}, None),
         (
@@ -268,6 +269,19 @@ def test_a_footer_that_is_not_there_is_an_error(options: dict[str, Any], message
         return
     with pytest.raises(TruncatedSourceError, match=f"sheet 'A': .*{re.escape(message)}"):
         batches(book({"A": TOTALS}), replace(XLSX, **options))
+
+
+@pytest.mark.parametrize("options", [{"footer": "^T"}, {"skip_footer": 1}])
+@pytest.mark.parametrize("header", [{}, {"header": False, "columns": ("a", "b")}])
+def test_a_sheet_without_values_lacks_its_footer(options: dict[str, Any], header: dict[str, Any]) -> None:
+    with pytest.raises(TruncatedSourceError, match=r"no row matches|but there are 0"):
+        batches(book({"S": []}), replace(XLSX, **options, **header))
+
+
+def test_a_count_in_a_footer_is_a_whole_number_as_in_a_csv() -> None:
+    data = book({"S": [["a"], *([number] for number in range(15)), ["Total 1.5"]]})
+    with pytest.raises(TruncatedSourceError, match=r"declares no number of records: '1.5'"):
+        batches(data, replace(XLSX, footer="^Total (?P<rows>.*)"))
 
 
 def test_a_footer_is_not_held_without_bound() -> None:
@@ -394,5 +408,5 @@ def test_a_name_must_be_there_and_a_pattern_may_match_none() -> None:
 
 
 def test_an_error_of_a_header_names_its_sheet() -> None:
-    with pytest.raises(HeaderRowError, match="sheet 'Notes': no name in the header row for column 2"):
-        batches(MANY, replace(XLSX, sheets=(SheetTable("notes"),)))
+    with pytest.raises(HeaderRowError, match="sheet 'Notes': the header row has 3 columns, the route names 1"):
+        batches(MANY, replace(XLSX, sheets=(SheetTable("notes"),), columns=("a",)))

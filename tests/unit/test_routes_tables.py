@@ -200,6 +200,18 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.parse]\nskip_footer=1\nfooter='^T'", "", "parse.footer: cannot be used with skip_footer"),
         ("[route.parse]\nfooter='('", "", "parse.footer: must be a regular expression"),
         ("[route.parse]\nfooter='T?'", "", "parse.footer: must not match an empty line"),
+        (
+            "[route.parse]\nfooter='^(T+,?)+$'",
+            "",
+            "parse.footer: has a repeat within a repeat, which may take very long",
+        ),
+        ("[route.parse]\nfooter='^(T|TT)*$'", "", "parse.footer: has alternatives within a repeat, which may take"),
+        ("[route.parse]\nquote=','", "", "parse.quote: must be another character than the delimiter"),
+        ("[route.parse]\ndelimiter='\"'", "", "parse.delimiter: must be another character than"),
+        ("[route.parse]\ndelimiter='§'\nencoding='ascii'", "", "parse.delimiter: '§' does not exist in ascii"),
+        ("[route.parse]\nfields='a 1'\nunits='bytes'\nencoding='utf_16'", "", "parse.units: bytes are no positions in"),
+        ("[route.parse]\nrecord='/a/p:b'", "", "parse.namespaces: do not name the prefix 'p'"),
+        ("[route.parse]\nrecord='/a'\nnamespaces={p='u',q='u'}", "", "parse.namespaces: give two prefixes to 'u'"),
         ("[route.parse]\nfooter='(?P<n>T)'", "", "parse.footer: can have the group \"rows\", not 'n'"),
         ("[route.parse]\nextra='drop'", "", "parse.extra: must be one of reject, ignore"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from penstock.model.parse_options import Format, ParseOptions
+from penstock.routes.endless_repeats import endless_repeat
 from penstock.routes.fields import Fields
 
 # A footer of more lines does not fit its bytes.
@@ -32,6 +33,7 @@ def check_body(fields: Fields, options: ParseOptions) -> None:
     footers = [name for name in _FOOTERS if fields.has(name)]
     if footers and options.format not in (Format.AUTO, Format.CSV, Format.XLSX):
         raise fields.complain(footers[0], f'is for format = "{Format.CSV}" and "{Format.XLSX}"')
+    _check_signs(fields, options)
     comment = options.comment
     if comment and (not comment.isascii() or comment in (options.delimiter, options.quote, options.escape)):
         raise fields.complain(
@@ -41,6 +43,20 @@ def check_body(fields: Fields, options: ParseOptions) -> None:
         _check_footer(fields, options)
 
 
+def _check_signs(fields: Fields, options: ParseOptions) -> None:
+    """Check that delimiter and quote exist in the encoding, and that they differ."""
+    if options.format not in (Format.AUTO, Format.CSV):
+        return
+    if options.quote == options.delimiter:
+        name = "quote" if fields.has("quote") else "delimiter"
+        raise fields.complain(name, f"must be another character than the delimiter or the quote, {options.quote!r}")
+    for name, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
+        try:
+            sign.encode(options.encoding)
+        except UnicodeError as error:
+            raise fields.complain(name, f"{sign!r} does not exist in {options.encoding}") from error
+
+
 def _check_footer(fields: Fields, options: ParseOptions) -> None:
     if options.skip_footer:
         raise fields.complain("footer", "cannot be used with skip_footer: remove one of them")
@@ -48,6 +64,8 @@ def _check_footer(fields: Fields, options: ParseOptions) -> None:
         expression = re.compile(options.footer)
     except re.error as error:
         raise fields.complain("footer", f"must be a regular expression: {error}") from error
+    if problem := endless_repeat(options.footer):
+        raise fields.complain("footer", f"{problem}, which may take very long on a line: write it without")
     if expression.search(""):
         raise fields.complain("footer", f"must not match an empty line, as {options.footer!r} does")
     if others := set(expression.groupindex) - {"rows"}:

@@ -80,6 +80,9 @@ def _check_fixed(fields: Fields, options: ParseOptions) -> None:
         raise fields.complain(given[0], f'is for format = "{Format.FIXED}"')
     if options.record_prefix and (not options.record_prefix.strip() or set(options.record_prefix) & set("\r\n")):
         raise fields.complain("record_prefix", f"must be the start of a line, not {options.record_prefix!r}")
+    is_wide = encoding_named(options.encoding).startswith(("utf-16", "utf-32"))
+    if options.units is Units.BYTES and is_wide:
+        raise fields.complain("units", f"bytes are no positions in {options.encoding}: count characters")
     try:
         options.record_prefix.encode(options.encoding)
     except UnicodeError as error:
@@ -103,5 +106,16 @@ def _check_xml(fields: Fields, options: ParseOptions) -> None:
     elif given := [name for name in XML_OPTIONS if fields.has(name)]:
         raise fields.complain(given[0], f'is for format = "{Format.XML}"')
     prefixes = [each.partition("=")[0] for each in options.namespaces]
+    used = {
+        name.partition(":")[0]
+        for path in (options.record, *options.repeated)
+        for name in path.split("/")
+        if ":" in name
+    }
+    if unknown := used - set(prefixes):
+        raise fields.complain("namespaces", f"do not name the prefix {min(unknown)!r}")
+    names = [each.partition("=")[2] for each in options.namespaces]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise fields.complain("namespaces", f"give two prefixes to {doubled[0]!r}")
     if wrong := [prefix for prefix in prefixes if not _PREFIX.fullmatch(prefix)]:
         raise fields.complain("namespaces", f"{wrong[0]!r} cannot be a prefix")

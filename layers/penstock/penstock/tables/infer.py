@@ -116,7 +116,7 @@ def new_columns(table: Table, batch: Batch, also_used: Collection[str] = ()) -> 
         taken = {column.source or column.name for column in table.columns} | {*also_used, table.rescue}
         taken -= {""}  # without a rescue column
         at = [position for _, position in fields_without(taken, batch.names)] if batch.rows else []
-        _check_header(batch.names, at)
+        _check_header(batch, at)
         names = tuple(batch.names[position] for position in at)
         cells = cast("Sequence[Sequence[str | None]]", batch.rows)
         found: Batch = replace(batch, names=names, rows=[[row[position] for position in at] for row in cells])
@@ -140,7 +140,7 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",), *, limit: int = SAMPLE)
     """
     rows = sample.rows[:limit]
     if sample.names:
-        _check_header(sample.names, range(len(sample.names)))
+        _check_header(sample, range(len(sample.names)))
         cells = zip(*rows, strict=True) if rows else ((),) * len(sample.names)
         return tuple(
             _column(name, _of_texts([cell for cell in column if cell and cell not in nulls]), nulls)
@@ -168,15 +168,16 @@ _NAME_THEM = (
 )
 
 
-def _check_header(names: Sequence[str], places: Iterable[int]) -> None:
+def _check_header(batch: Batch, places: Iterable[int]) -> None:
     """Raise HeaderRowError if a column at one of these places has no name of its own."""
-    times = Counter(names)
+    times = Counter(batch.names)
+    where = f"sheet {batch.sheet!r}: " if batch.sheet else ""
     for place in places:
-        name = names[place]
+        name = batch.names[place]
         if not name.strip():
-            raise HeaderRowError(f"column {place + 1} of the header has no name", offset=0, hint=_NAME_THEM)
+            raise HeaderRowError(f"{where}column {place + 1} of the header has no name", offset=0, hint=_NAME_THEM)
         if times[name] > 1:
-            raise HeaderRowError(f"the header has {name!r} {times[name]} times", offset=0, hint=_NAME_THEM)
+            raise HeaderRowError(f"{where}the header has {name!r} {times[name]} times", offset=0, hint=_NAME_THEM)
 
 
 def _of_texts(texts: Sequence[str], among: Sequence[ColumnType] = TYPES) -> Inferred:

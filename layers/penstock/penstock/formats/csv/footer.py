@@ -17,7 +17,9 @@ from itertools import chain
 from penstock.errors import InvalidRouteError, TruncatedSourceError
 from penstock.formats.csv.boundaries import START
 from penstock.formats.csv.records import Dialect
+from penstock.formats.declared_count import declared_count
 from penstock.formats.encoding import Encoding, whole_characters
+from penstock.formats.window import Window
 from penstock.model.parse_options import FOOTER_BYTES, Extra, ParseOptions
 from penstock.model.wording import counted
 
@@ -25,8 +27,6 @@ HINT = "Ask the sender for the complete file, or correct parse.skip_footer or pa
 REASON = "the line matches parse.footer, but records follow it"
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
-_COUNT = re.compile(r"[0-9]+|[0-9]{1,3}(?:[., '\u00a0\u2019\u202f][0-9]{3})+")
-_NEITHER = re.compile(r"[^0-9]")
 
 
 class Footer:
@@ -90,6 +90,13 @@ class Footer:
                 hint=HINT,
             )
 
+    def check_alone(self, feed: Window) -> None:
+        """Check the footer of a source without a header, which has no records. Raises TruncatedSourceError."""
+        feed.filter_rest(self.cut)
+        while not (rest := feed.window(FOOTER_BYTES))[1]:
+            feed.advance(len(rest[0]))
+        self.check(0, feed.offset)
+
     def _passed(self, state: int, data: bytes) -> int:
         return self._rules.step(state, data)[0] if self._rules else state
 
@@ -100,8 +107,9 @@ class Footer:
         if len(whole) >= self._lines:
             return whole[-self._lines][0]
         if is_all:
-            few = f"only {counted(len(lines), 'line')} after the header" if lines else "no line after the header"
-            raise _NotFoundError(f"parse.skip_footer is {self._lines:,}, but there is {few}", 0)
+            be = "are" if len(lines) > 1 else "is"
+            few = f"only {counted(len(lines), 'line')}" if lines else "no line"
+            raise _NotFoundError(f"parse.skip_footer is {self._lines:,}, but there {be} {few} after the header", 0)
         raise _NotFoundError(f"the last {self._lines:,} lines have more than {FOOTER_BYTES:,} bytes", 0)
 
     def _matched(self, tail: bytes, lines: list[tuple[int, int]], state: int) -> int:
@@ -137,9 +145,9 @@ class Footer:
             return
         found = [match["rows"] for line in lines if (match := self._expression.search(self._text(line)))]
         declared = next((text for text in found if text is not None), "").strip()
-        if not _COUNT.fullmatch(declared):
-            raise _NotFoundError(f"the footer declares no number of records: {declared!r}", begin)
-        self._declared = int(_NEITHER.sub("", declared))
+        self._declared = declared_count(declared)
+        if self._declared is None:
+            raise _NotFoundError(f"the footer declares no number of records: {declared[:60]!r}", begin)
 
     def _matches(self, line: bytes) -> bool:
         return self._expression is not None and self._expression.search(self._text(line)) is not None

@@ -56,10 +56,12 @@ def parse_csv(
         dialect = start.dialect
         for note in start.notes:
             tell(note)
+    footer = Footer(options, dialect, len(names)) if options.footer_bytes else None
     if not names:
+        if footer:
+            footer.check_alone(feed)
         return
     feed.skip_to(resume.offset)
-    footer = Footer(options, dialect, len(names)) if options.footer_bytes else None
     if footer and (not within or within.is_last):
         feed.filter_rest(footer.cut)
     cutter = CsvCutter(

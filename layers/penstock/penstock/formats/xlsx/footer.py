@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Iterator
 
 from penstock.errors import TruncatedSourceError
+from penstock.formats.declared_count import declared_count
 from penstock.formats.xlsx.sheet import SheetRow
 from penstock.model.parse_options import FOOTER_BYTES, ParseOptions
 from penstock.model.wording import counted
 
 _REASON = "the row matches parse.footer, but records follow it"
 _HINT = "Ask the sender for the complete file, or correct parse.skip_footer or parse.footer in the route."
-_DIGIT, _NO_DIGIT = re.compile(r"[0-9]"), re.compile(r"[^0-9]")
 
 
 def without_footer(rows: Iterator[SheetRow], sheet: str, options: ParseOptions) -> Iterator[SheetRow]:
@@ -41,10 +41,11 @@ def _without_last(rows: Iterator[SheetRow], sheet: str, count: int) -> Iterator[
             passed += 1
             yield first
     if len(held) < count:
+        be = "is" if len(held) == 1 else "are"
         few = (
             f"the last ones have more than {FOOTER_BYTES:,} characters and cells"
             if passed
-            else f"there are {len(held):,}"
+            else f"there {be} {len(held):,}"
         )
         raise _not_there(sheet, f"parse.skip_footer leaves out {counted(count, 'row')}, but {few}")
 
@@ -69,12 +70,12 @@ def _without_matched(rows: Iterator[SheetRow], sheet: str, expression: re.Patter
         raise _not_there(sheet, "after the last record, no row matches parse.footer")
     if "rows" not in expression.groupindex:
         return
-    declared = next((match["rows"] for _, match in held if match["rows"]), "")
-    digits = _NO_DIGIT.sub("", declared).lstrip("0") or "0"
-    if not _DIGIT.search(declared):
-        raise _not_there(sheet, f"the footer declares no number of records: {declared[:60]!r}")
-    if digits != str(records):
-        raise _not_there(sheet, f"the footer declares {digits[:20]} records, the sheet has {records:,}")
+    text = next((match["rows"] for _, match in held if match["rows"] is not None), "").strip()
+    declared = declared_count(text)
+    if declared is None:
+        raise _not_there(sheet, f"the footer declares no number of records: {text[:60]!r}")
+    if declared != records:
+        raise _not_there(sheet, f"the footer declares {counted(declared, 'record')}, the sheet has {records:,}")
 
 
 def _not_there(sheet: str, reason: str) -> TruncatedSourceError:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, empty_batch, gather
-from penstock.formats.header import column_names
+from penstock.formats.header import field_names
 from penstock.formats.xlsx.footer import without_footer
 from penstock.formats.xlsx.header_search import find_header
 from penstock.formats.xlsx.limits import WorkbookLimits
@@ -132,6 +132,8 @@ def _open_sheet(
     if options.header:
         header = find_header(rows, table.declared) if options.find_header else next(rows, None)
         if header is None:
+            # A footer may not be missing either.
+            next(without_footer(rows, sheet.name, options), None)
             return None
         if area.fixed and not options.find_header and header.number != area.first_row:
             raise HeaderRowError(f"row {area.first_row:,}, the first of {options.range}, holds no header", offset=0)
@@ -227,7 +229,7 @@ def _header(row: SheetRow, columns: tuple[str, ...]) -> tuple[int, tuple[str, ..
         raise HeaderRowError(f"the header row cannot be read: {row.fault}", offset=0)
     named = [column for column, text in enumerate(row.cells) if text]
     cells = row.cells[named[0] : named[-1] + 1]
-    return named[0], column_names([text or "" for text in cells], columns, offset=0)
+    return named[0], field_names([text or "" for text in cells], columns, offset=0)
 
 
 def _length(row: SheetRow) -> int:
