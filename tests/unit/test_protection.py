@@ -136,6 +136,15 @@ def test_a_header_that_may_be_a_record_is_not_shown() -> None:
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("source", ["#2", "a.b"])
+def test_no_other_column_takes_the_field_under_another_of_its_names(source: str) -> None:
+    table = Table("t", (Column("a.b", hash="sha256"), Column("y", source=source, keys=("a", "b"))))
+    with pytest.raises(
+        InvalidTableError, match=r"'y' would hold as it is what 'a.b' hashes or masks: both take field 2"
+    ):
+        RowConverter(table, ("x", "a.b"))
+
+
 def test_fields_of_protected_columns_never_go_to_the_rescue_column() -> None:
     columns = (Column("x", mask="*", source="u.x"), Column("_extra", ColumnType.JSON, nulls=()))
     table = Table("t", columns, rescue="_extra", rescue_values=True)

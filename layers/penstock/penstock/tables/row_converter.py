@@ -49,7 +49,8 @@ class RowConverter:
     empty text in a text column: JSON has a null of its own. Key columns are never null. ``also_used``: fields that are
     not columns, but that the route uses.
 
-    Raises InvalidTableError when the header lacks a column or names one twice.
+    Raises InvalidTableError when the header lacks a column or names one twice, or shows that a column would hold what
+    another one hashes.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class RowConverter:
         self.fields = [column for column in self.columns if not column.metadata]
         self.has_header = bool(names)
         self.positions = [_position(table, column, names) for column in self.fields] if names else []
+        _refuse_raw(table, self.fields, self.positions)
         self.getters = [getter(path_of(column)) for column in self.fields]
         self.readers = [ColumnReader(column, table, self.form, json=not names) for column in self.columns]
         self.rescue = Rescue(table, names, also_used) if len(self.columns) < len(table.columns) else None
@@ -185,6 +187,21 @@ def _typed(values: Sequence[object], texts: Sequence[str | None]) -> Sequence[st
         text if text is None or isinstance(value, str) else Typed(text)
         for value, text in zip(values, texts, strict=True)
     ]
+
+
+def _refuse_raw(table: Table, columns: Sequence[Column], positions: Sequence[int]) -> None:
+    """Refuse a column that holds as it is what another one hashes or masks: only a header tells names and positions
+    of the same field."""
+    # Without a header there are no positions.
+    placed = list(zip(positions, columns, strict=False))
+    protected = {place: column.name for place, column in placed if column.is_protected}
+    for place, column in placed:
+        if place in protected and not column.is_protected:
+            raise InvalidTableError(
+                f"table {table.name}: column {column.name!r} would hold as it is what {protected[place]!r} hashes or "
+                f"masks: both take field {place + 1}",
+                hint="Leave one of them out, or take another field.",
+            )
 
 
 def _position(table: Table, column: Column, names: Sequence[str]) -> int:
