@@ -47,6 +47,12 @@ def test_texts_are_those_that_a_database_reads() -> None:
     assert one == {"id": "1", "file": "a_20261130.csv", "day": "2026-11-30", "row": "1"}
 
 
+def test_a_row_of_a_sheet_has_no_offset() -> None:
+    offset = Column("at", ColumnType.INTEGER, metadata="offset")
+    sheet = replace(rows(["id"], ("1",), ("2",)), sheet="Orders")
+    assert [row["at"] for row in loaded(plan(KEY, ROW, offset), sheet)] == [None, None]
+
+
 def test_rows_keep_their_numbers_behind_rejects() -> None:
     found = loaded(plan(KEY, ROW), rows(["id"], ("1",), ("x",), ("3",), first=5))
     assert [(row["id"], row["row"]) for row in found] == [(1, 5), (3, 7)]

@@ -28,6 +28,8 @@ def _texts(batch: Batch, name: str, values: SourceValues) -> Sequence[str | None
             return list(map(str, range(batch.first_row, batch.first_row + count)))
         case "row":
             return [str(batch.position(row).row) for row in range(count)]
+        case "offset" if batch.sheet:  # a row of a sheet begins at no byte of the file
+            return [None] * count
         case "offset":
             return [str(batch.position(row).offset) for row in range(count)]
         case "sheet":
