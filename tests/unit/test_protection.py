@@ -136,6 +136,13 @@ def test_a_header_that_may_be_a_record_is_not_shown() -> None:
     assert SECRET not in str(raised.value)
 
 
+def test_fields_that_no_column_takes_are_told_by_position() -> None:
+    table = Table("t", (Column("x", source="#1", hash="sha256"),))
+    builder = ChunkBuilder(TablePlan(ParseOptions(), table))
+    builder.chunk(0, rows(["a", SECRET], ("1", "2")))
+    assert builder.fields.names == ("#2",)
+
+
 @pytest.mark.parametrize("source", ["#2", "a.b"])
 def test_no_other_column_takes_the_field_under_another_of_its_names(source: str) -> None:
     table = Table("t", (Column("a.b", hash="sha256"), Column("y", source=source, keys=("a", "b"))))

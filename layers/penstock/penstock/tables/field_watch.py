@@ -50,7 +50,10 @@ class FieldWatch:
         """The field counts of these records. ``missing``: the columns for which no field has been found so far."""
         if batch.names:
             # `RowConverter` refuses a header that lacks a column.
-            others = [name for name, _ in fields_without(self.headers, batch.names)]
+            # In a file without a header, a record may stand in its place: where columns are protected, it is not told.
+            is_told = not any(column.is_protected for column in self.table.columns)
+            left_out = fields_without(self.headers, batch.names)
+            others = [name if is_told else f"#{place + 1}" for name, place in left_out]
             left = tuple(each for each in missing if each[0] != self.table.name)
             return FieldCounts.of(batch.count if others else 0, others, left, (self.table.name,))
         records = cast("Sequence[Mapping[str, object]]", [row for row in batch.rows if isinstance(row, Mapping)])
