@@ -257,6 +257,11 @@ def test_a_file_that_contradicts_its_footer_is_an_error(data: bytes, message: st
         assert raised.value.offset == offset
 
 
+def test_long_lines_are_not_searched_for_a_footer() -> None:
+    data = b"1," + b"x" * 400_000 + b"\nTotal\n"
+    assert rows(data, replace(AB, footer=r"x+(x|y)+z|^Total")) == [["1", "x" * 400_000]]
+
+
 def test_rejects_count_as_records_that_a_footer_declares() -> None:
     assert rejects_of([one(b"a,b\n1\n2,3\nTotal: 2\n", TOTAL)]) == [(1, "expected 2 fields, found 1")]
 

@@ -87,6 +87,13 @@ def test_the_header_is_found_with_another_delimiter() -> None:
     assert told == ["delimiter ';' found: the route sets none", "header found in line 2"]
 
 
+def test_a_later_line_is_no_header_by_the_usual_delimiter() -> None:
+    data = 'sum|name\n1|"a\nname\nb"\n'
+    names, found, told = read(data, replace(AUTO, declared=("name",)))
+    assert (names, found) == (("sum", "name"), [["1", "a\nname\nb"]])
+    assert told == ["delimiter '|' found: the route sets none", "header found in line 1"]
+
+
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [

@@ -59,6 +59,8 @@ class Extra(StrEnum):
 
 # A footer takes at most so many bytes.
 FOOTER_BYTES = 64 * 1024
+# A longer line, in characters, is not searched for the expression of a footer: that may take its length squared.
+FOOTER_LINE = 4096
 
 
 @dataclass(frozen=True, slots=True)

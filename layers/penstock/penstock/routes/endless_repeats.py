@@ -1,4 +1,4 @@
-"""Find repeats in a regular expression for which Python's engine may take exponential time."""
+"""Find repeats in a regular expression for which Python's engine may take very long on a line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT)
 
 
 def endless_repeat(pattern: str) -> str:
-    """Return what may take exponential time, empty if nothing does. The pattern is one that Python reads.
+    """Return what may take very long, empty if nothing does. The pattern is one that Python reads.
+
+    A repeat of any character at the begin takes the length of a line squared, for what a search does anyway.
 
     An optional part, and a repeat of a fixed length such as ``\\d{3}``, end in one way only.
     """
-    return _problem(parser.parse(pattern), repeated=False)
+    nodes = list(parser.parse(pattern))
+    if nodes and nodes[0][0] in _REPEATS and nodes[0][1][2][0][0] is op.ANY:
+        return "begins with a repeat of any character"
+    return _problem(nodes, repeated=False)
 
 
 def _problem(nodes: Iterable[tuple[Any, Any]], *, repeated: bool) -> str:

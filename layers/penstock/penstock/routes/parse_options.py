@@ -106,14 +106,6 @@ def _check_xml(fields: Fields, options: ParseOptions) -> None:
     elif given := [name for name in XML_OPTIONS if fields.has(name)]:
         raise fields.complain(given[0], f'is for format = "{Format.XML}"')
     prefixes = [each.partition("=")[0] for each in options.namespaces]
-    used = {
-        name.partition(":")[0]
-        for path in (options.record, *options.repeated)
-        for name in path.split("/")
-        if ":" in name
-    }
-    if unknown := used - set(prefixes):
-        raise fields.complain("namespaces", f"do not name the prefix {min(unknown)!r}")
     names = [each.partition("=")[2] for each in options.namespaces]
     if doubled := [name for name in names if names.count(name) > 1]:
         raise fields.complain("namespaces", f"give two prefixes to {doubled[0]!r}")

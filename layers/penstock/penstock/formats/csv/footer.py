@@ -20,7 +20,7 @@ from penstock.formats.csv.records import Dialect
 from penstock.formats.declared_count import declared_count
 from penstock.formats.encoding import Encoding, whole_characters
 from penstock.formats.window import Window
-from penstock.model.parse_options import FOOTER_BYTES, Extra, ParseOptions
+from penstock.model.parse_options import FOOTER_BYTES, FOOTER_LINE, Extra, ParseOptions
 from penstock.model.wording import counted
 
 HINT = "Ask the sender for the complete file, or correct parse.skip_footer or parse.footer in the route."
@@ -74,7 +74,7 @@ class Footer:
             return False
         # To decode all lines at once takes a third of the time.
         lines = self._text(data).replace("\r", "\n").split("\n")
-        return any(map(self._expression.search, lines))
+        return any(self._expression.search(line) for line in lines if len(line) <= FOOTER_LINE)
 
     def is_like(self, record: bytes) -> bool:
         """Return whether the expression matches the first line of a record."""
@@ -143,14 +143,17 @@ class Footer:
         """Read the number of records from the first line that declares one."""
         if self._expression is None or "rows" not in self._expression.groupindex:
             return
-        found = [match["rows"] for line in lines if (match := self._expression.search(self._text(line)))]
+        found = [match["rows"] for line in lines if (match := self._searched(line))]
         declared = next((text for text in found if text is not None), "").strip()
         self._declared = declared_count(declared)
         if self._declared is None:
             raise _NotFoundError(f"the footer declares no number of records: {declared[:60]!r}", begin)
 
     def _matches(self, line: bytes) -> bool:
-        return self._expression is not None and self._expression.search(self._text(line)) is not None
+        return self._searched(line) is not None
+
+    def _searched(self, line: bytes) -> re.Match[str] | None:
+        return _search(self._expression, self._text(line)) if self._expression else None
 
     def _text(self, line: bytes) -> str:
         return line.decode(self._dialect.codec, "replace").rstrip("\r\n")
@@ -163,10 +166,14 @@ def likely_footer(window: bytes, options: ParseOptions, codec: str) -> int:
         found = (
             start
             for start, end in lines
-            if expression.search(window[start:end].decode(codec, "replace").rstrip("\r\n"))
+            if _search(expression, window[start:end].decode(codec, "replace").rstrip("\r\n"))
         )
         return next(found, len(window))
     return lines[max(0, len(lines) - options.skip_footer)][0] if options.skip_footer and lines else len(window)
+
+
+def _search(expression: re.Pattern[str], line: str) -> re.Match[str] | None:
+    return expression.search(line) if len(line) <= FOOTER_LINE else None
 
 
 def _expression_of(options: ParseOptions) -> re.Pattern[str] | None:

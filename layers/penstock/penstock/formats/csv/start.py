@@ -191,10 +191,11 @@ def _at_header(feed: Window, dialects: Sequence[Dialect], options: ParseOptions,
     if last and not window.strip(b"\r\n"):
         return Start(dialects[0])
     first = _search(dialects[0], window, options.declared, last=last)
-    searches = [first]
-    if first.lacking:
-        searches += [_search(dialect, window, options.declared, last=last) for dialect in dialects[1:]]
-    found = [search for search in searches if not search.lacking]
+    # Another delimiter counts only in an earlier line.
+    before, is_whole = (window, last) if first.lacking else (window[: first.at], True)
+    others = [_search(dialect, before, options.declared, last=is_whole) for dialect in dialects[1:]]
+    searches = [first, *others]
+    found = [search for search in others if not search.lacking] or [first][bool(first.lacking) :]
     if len(found) > 1:
         signs = " and ".join(repr(search.dialect.delimiter) for search in found)
         raise HeaderRowError(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from penstock.errors import TruncatedSourceError
 from penstock.formats.declared_count import declared_count
 from penstock.formats.xlsx.sheet import SheetRow
-from penstock.model.parse_options import FOOTER_BYTES, ParseOptions
+from penstock.model.parse_options import FOOTER_BYTES, FOOTER_LINE, ParseOptions
 from penstock.model.wording import counted
 
 _REASON = "the row matches parse.footer, but records follow it"
@@ -55,7 +55,7 @@ def _without_matched(rows: Iterator[SheetRow], sheet: str, expression: re.Patter
     size = records = 0
     for row in rows:
         text = _text(row)
-        match = expression.search(text)
+        match = expression.search(text) if len(text) <= FOOTER_LINE else None
         if match and size + _size(row) <= FOOTER_BYTES:
             held.append((row, match))
             size += _size(row)
