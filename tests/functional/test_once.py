@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from functional.test_ingest import ROUTES, TEXT, Plant
+from functional.test_ingest import ROUTES, STACK, TEXT, Plant
 from penstock.codecs.checksum import crc64nvme
-from penstock.model.job import Failure
+from penstock.errors import JobStandsError
+from penstock.jobs.repeats import repeat
+from penstock.model.identity import digest
+from penstock.model.job import Failure, Job
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
 from penstock.model.source import ByteSource
-from penstock.testing import FaultyObjectStore, ManualDeadline
+from penstock.routes import destination_of, parse_routes
+from penstock.testing import FaultyObjectStore, ManualDeadline, MemoryJobStore
 
 OTHER = TEXT.replace(b"row", b"ROW")
 
@@ -121,6 +125,26 @@ def test_a_job_that_failed_after_some_rows_keeps_its_claim_and_is_named() -> Non
     assert outcome.failure
     assert f"job {first} has failed after 7 rows" in outcome.failure.message
     assert outcome.failure.hint == f"Go on with that job: penstock redrive {first}."
+
+
+def test_a_superseded_job_loses_its_claim_unless_rows_could_be_there_twice() -> None:
+    station = plant("content")
+    source = station.drop("a.plain", TEXT)
+    first = failed(station, source, rows=7)
+    station.jobs.change(first, state=JobState.SUPERSEDED)
+    assert not station.jobs.jobs[station.one(station.drop("b.plain", TEXT)).job_id].repeat_of
+
+    text = '[[route]]\nname = "r"\nmatch = "*"\ndestination = "postgresql:t"\nonce = "content"\n'
+    (adding,) = parse_routes(text, "routes.toml", STACK).routes
+    jobs = MemoryJobStore(lambda: 0.0)
+    jobs.jobs[first] = station.jobs.jobs[first]
+    jobs.once[digest("r", source.again, str(len(TEXT)), crc64nvme([TEXT]))] = first
+    head = station.store.head("drops", "a.plain")
+    assert head
+    job = Job(source, adding, destination_of(adding, source))
+    with pytest.raises(JobStandsError, match="was superseded after 7 rows") as caught:
+        repeat(station.store, jobs, job, head, lambda: None)
+    assert caught.value.hint == "Delete these rows, and deliver this object with: penstock backfill --again."
 
 
 def test_a_repeat_waits_for_a_job_that_is_at_work() -> None:

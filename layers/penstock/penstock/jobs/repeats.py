@@ -32,6 +32,12 @@ def repeat(
     if other is None:
         return None
     same = "content" if job.route.once == ONCE_CONTENT else "key"
+    if other.state is JobState.SUPERSEDED:
+        raise JobStandsError(
+            f"{job.source.uri}: is a repeat by {same} of {other.source}, whose job {other.job_id} was superseded after "
+            f"{other.progress.rows:,} rows",
+            hint="Delete these rows, and deliver this object with: penstock backfill --again.",
+        )
     if other.state is not JobState.SUCCEEDED:
         raise JobStandsError(
             f"{job.source.uri}: is a repeat by {same} of {other.source}, whose job {other.job_id} has failed after "

@@ -203,9 +203,15 @@ class JobStatus:
         return 2 * self.size if indexing else self.size
 
 
-def frees_claim(status: JobStatus) -> bool:
-    """Whether a job has ended and nothing of its object was delivered, so that a repeat of the object is delivered."""
-    return status.state.final and status.state is not JobState.SUCCEEDED and not status.progress.rows
+def frees_claim(status: JobStatus, *, adds_rows: bool) -> bool:
+    """Whether a job has ended and nothing of its object was delivered, so that a repeat of the object is delivered.
+
+    A superseded job cannot be redriven. A repeat is delivered in its place, unless its route ``adds_rows``: some may be
+    there.
+    """
+    is_over = status.state is JobState.SUPERSEDED and not adds_rows
+    has_failed = status.state.final and status.state is not JobState.SUCCEEDED
+    return is_over or (has_failed and not status.progress.rows)
 
 
 def can_redrive(status: JobStatus, now: float) -> bool:

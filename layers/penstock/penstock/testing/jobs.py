@@ -98,7 +98,7 @@ class MemoryJobStore:
     def claim_once(self, job: Job, what: str) -> JobStatus | None:
         holder = self.once.setdefault(what, job.id)
         held = self.jobs.get(holder)
-        if holder == job.id or held is None or frees_claim(held):
+        if holder == job.id or held is None or frees_claim(held, adds_rows=job.route.adds_rows):
             self.once[what] = job.id
             return None
         if held.state.final:

@@ -44,7 +44,7 @@ class OnceClaims:
             holder = str(held.get("job", ""))
             item = self._table.item(job_key(holder))
             status = status_of(holder, item) if item else None
-            if status and not frees_claim(status):
+            if status and not frees_claim(status, adds_rows=job.route.adds_rows):
                 if status.state.final:
                     return status
                 age = self._clock() - float(held.get("claimed_at", 0))
