@@ -93,6 +93,7 @@ NUMBERS = "is for columns of type integer, numeric, float, not for text: declare
         ("type = 'date', format = 'epoch_s'", "format: epoch_s is for timestamp, not for date"),
         ("type = 'timestamp', format = ['epoch_s', 'epoch_ms']", "format: epoch_s and epoch_ms cannot be told apart"),
         ("type = 'date', pivot = 30", "pivot: is for two-digit years: a format needs %y"),
+        ("type = 'date', format = '%y-%W-%u', pivot = 30", "pivot: cannot tell the year of a week"),
         ("type = 'date', format = '%y%m%d', pivot = 101", "pivot: must be a whole number from 0 to 100, not 101"),
         ("type = 'timestamp', end_of_day = true, format = '%Y%m%d%H%M'", "end_of_day: is for formats with %H:%M"),
         ("upper = true, lower = true", "lower: contradicts upper: set one of them"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -260,6 +261,24 @@ def test_times_are_written_as_the_column_says(
 )  # fmt: skip
 def test_any_other_time_is_a_reject(formats: tuple[str, ...], rules: ValueRules, text: str, reason: str) -> None:
     assert read(column(T.TIMESTAMP, rules, formats=formats), text)[1] == [(1, f"{text!r} {reason}")]
+
+
+@pytest.mark.parametrize(("text", "day"), [("00061", date(1900, 3, 2)), ("24366", date(1924, 12, 31)), ("00366", None)])
+def test_a_day_of_a_year_before_the_pivot_is_that_of_its_century(text: str, day: date | None) -> None:
+    values, rejects = read(column(T.DATE, ValueRules(pivot=0), formats=("%y%j",)), text)
+    assert (list(values), len(rejects)) == ([day] if day else [], 0 if day else 1)
+
+
+def test_a_name_of_the_zone_of_this_machine_is_a_reject(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = column(T.TIMESTAMP, ValueRules(), formats=("%Y-%m-%d %H:%M %Z",))
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        values, rejects = read(local, "2024-06-01 10:00 CEST", "2024-06-01 10:00 UTC")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (list(values), [row for row, _ in rejects]) == ([datetime(2024, 6, 1, 10, tzinfo=UTC)], [1])
 
 
 @given(

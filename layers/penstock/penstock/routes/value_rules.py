@@ -121,6 +121,10 @@ def _check_times(fields: Fields, column: Column) -> None:
     patterns = [pattern for pattern in column.formats if pattern not in list(Epoch)]
     if rules.pivot is not None and not any("%y" in pattern.replace("%%", "") for pattern in patterns):
         raise fields.complain("pivot", "is for two-digit years: a format needs %y")
+    if rules.pivot is not None and any(week in each.replace("%%", "") for each in patterns for week in ("%U", "%W")):
+        raise fields.complain(
+            "pivot", "cannot tell the year of a week (%U, %W): its days differ from century to century"
+        )
     clocks = ("%H:%M", "%R", "%T")
     if rules.end_of_day and column.formats and not any(clock in each for each in patterns for clock in clocks):
         raise fields.complain("end_of_day", "is for formats with %H:%M")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
@@ -31,6 +32,7 @@ _EXACT = Context(prec=100)
 
 _END_OF_DAY = re.compile(r"(?<![0-9:])24(:00(?::00(?:[.,]0+)?)?)(?![0-9:]|[.,][0-9])")
 _LAST_HOUR = 23
+_NAMES_OF_UTC = ("UTC", "GMT")
 _CLOCKS = ("%H:%M", "%R", "%T")
 _ISO_TYPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LOCAL = re.compile(rb"0000-00-00[T ]00:00(?::00(?:\.0{1,6})?)?")
@@ -109,10 +111,13 @@ class TimeConversion(Conversion):
 
         def read(text: str) -> datetime:
             moment = datetime.strptime(text, pattern)  # noqa: DTZ007  # a zone is added later
-            if self.rules.pivot is None or "%y" not in pattern.replace("%%", ""):
+            directives = pattern.replace("%%", "")
+            if "%Z" in directives and moment.tzinfo is None:
+                _check_zone_name(text, pattern)
+            if self.rules.pivot is None or "%y" not in directives:
                 return moment
             year = moment.year % CENTURY
-            return moment.replace(year=year + (2000 if year < self.rules.pivot else 1900))
+            return _in_year(moment, year + (2000 if year < self.rules.pivot else 1900), keep_day="%j" in directives)
 
         try:
             return self._of_day(text, read) if any(clock in pattern for clock in _CLOCKS) else read(text)
@@ -134,6 +139,22 @@ class TimeConversion(Conversion):
             return moment + timedelta(hours=1)
         except OverflowError:
             raise ValueError(f"{shown(text)} is after the year 9999") from None
+
+
+def _check_zone_name(text: str, pattern: str) -> None:
+    """Raise ValueError for a name of a zone that is not UTC. Python takes those of the machine, and forgets them."""
+    if (time.strptime(text, pattern).tm_zone or "").upper() not in _NAMES_OF_UTC:
+        raise ValueError(f"{shown(text)} is not in UTC")
+
+
+def _in_year(moment: datetime, year: int, *, keep_day: bool) -> datetime:
+    """The moment in another year, on the same day of the month, or with ``keep_day`` of the year. Raises ValueError."""
+    if not keep_day:
+        return moment.replace(year=year)
+    moved = moment.replace(year=year, month=1, day=1) + timedelta(days=moment.timetuple().tm_yday - 1)
+    if moved.year != year:
+        raise ValueError("the year has no day 366")
+    return moved
 
 
 class _OtherFormatError(ValueError):
