@@ -105,10 +105,11 @@ def test_a_later_line_is_no_header_by_the_usual_delimiter() -> None:
         ("Title\nID\n", AUTO, "none of the first 2 lines holds all declared columns: 'id', 'name'"),
         ("T\nU\nid;x\n", replace(AUTO, skip_lines=1), "first 2 lines after line 1 .*, line 3, lacks 'name'"),
         ("x\n" * 1000 + "id,name\n", AUTO, "none of the first 1,000 lines"),
-        ("x" * START + "\nid,name\n", AUTO, "none of the first 0 lines"),
+        ("x" * START + "\nid,name\n", AUTO, "the first line has more than 65,536 bytes"),
+        ("x\n", AUTO, "the first line does not hold all declared columns: .id., .name."),
         ("id;name\nid|name\n", AUTO, "the header is found with the delimiters ';' and '|'"),
     ],
-    ids=["near", "none", "after skipped lines", "too many lines", "a long line", "two delimiters"],
+    ids=["near", "none", "after skipped lines", "too many lines", "a long line", "one line", "two delimiters"],
 )
 def test_a_header_that_is_not_found_says_what_the_nearest_line_lacks(
     data: str, options: ParseOptions, message: str

@@ -48,8 +48,8 @@ def _check_signs(fields: Fields, options: ParseOptions) -> None:
     if options.format not in (Format.AUTO, Format.CSV):
         return
     if options.quote == options.delimiter:
-        name = "quote" if fields.has("quote") else "delimiter"
-        raise fields.complain(name, f"must be another character than the delimiter or the quote, {options.quote!r}")
+        name, other = ("quote", "delimiter") if fields.has("quote") else ("delimiter", "quote")
+        raise fields.complain(name, f"must differ from the {other}, {options.quote!r}")
     for name, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
         try:
             sign.encode(options.encoding)

@@ -219,8 +219,14 @@ def _not_found(nearest: _Search, feed: Window, skipped: int) -> HeaderRowError:
     hint = "Correct the columns in the route, or say where the header is by parse.skip_lines, without header."
     if _UNDECODED.search("".join(nearest.others)):
         hint = f"Set parse.encoding in the route: line {skipped + nearest.line:,} is not {feed.encoding.name}."
+    if nearest.examined > 1:
+        message = f"none of the first {nearest.examined:,} lines{after} holds all declared columns{where}"
+    elif nearest.examined:
+        message = f"the first line{after} does not hold all declared columns{where}"
+    else:
+        message = f"the first line{after} has more than {START:,} bytes: a header is not looked for behind it"
     return HeaderRowError(
-        f"none of the first {counted(nearest.examined, 'line')}{after} holds all declared columns{where}",
+        message,
         offset=feed.offset,
         hint=hint,
     )
