@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock_cli.check_text import as_json, lines_of
-from penstock_cli.completion import complete_codec, complete_file
+from penstock_cli.completion import complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo, echo_json
+from penstock_cli.route_options import route_options
 from penstock_cli.run_options import TableOptions, table_options
 
 if TYPE_CHECKING:
@@ -41,31 +42,7 @@ Examples:
     metavar="DST",
     help="postgresql:TABLE or dynamodb:TABLE, to check as for this table without a route.",
 )
-@click.option(
-    "--routes",
-    "routes_uri",
-    default="",
-    metavar="FILE",
-    shell_complete=complete_file,
-    help="A routes.toml whose route is tried; also s3://.",
-)
-@click.option(
-    "--route", "route_name", default="", metavar="NAME", help="Use the route with this name, whatever its pattern."
-)
-@click.option(
-    "--stack",
-    default="",
-    metavar="NAME",
-    help="Use the names, and without --routes the routes, of this deployed stack.",
-)
-@click.option("--as", "as_key", default="", metavar="KEY", help="Treat SRC as an object with this key.")
-@click.option(
-    "--codec",
-    default="auto",
-    show_default=True,
-    shell_complete=complete_codec,
-    help="gzip, bzip2, xz, zstd or identity.",
-)
+@route_options("A routes.toml whose route is tried; also s3://.")
 @table_options
 @click.option(
     "--dsn",

@@ -12,11 +12,12 @@ from click.core import ParameterSource
 from penstock.destinations import destination_named, find_destination
 from penstock.model.route import ONCE_VERSION
 from penstock.model.wording import counted
-from penstock_cli.completion import complete_codec, complete_file
+from penstock_cli.completion import complete_file
 from penstock_cli.interrupt import interrupted_once
 from penstock_cli.options import AwsOptions, OutputOptions, aws_options, output_options
 from penstock_cli.output import echo
 from penstock_cli.password_file import read_password
+from penstock_cli.route_options import route_options
 from penstock_cli.run_archive import run_archive
 from penstock_cli.run_lines import tell_result
 from penstock_cli.run_options import TableOptions, table_options
@@ -65,31 +66,7 @@ Examples:
     shell_complete=complete_file,
     help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, or - for standard output.",
 )
-@click.option(
-    "--routes",
-    "routes_uri",
-    default="",
-    metavar="FILE",
-    shell_complete=complete_file,
-    help="A routes.toml that names the destination; also s3://.",
-)
-@click.option(
-    "--route", "route_name", default="", metavar="NAME", help="Use the route with this name, whatever its pattern."
-)
-@click.option(
-    "--stack",
-    default="",
-    metavar="NAME",
-    help="Use the names, and without --routes the routes, of this deployed stack.",
-)
-@click.option("--as", "as_key", default="", metavar="KEY", help="Treat SRC as an object with this key.")
-@click.option(
-    "--codec",
-    default="auto",
-    show_default=True,
-    shell_complete=complete_codec,
-    help="gzip, bzip2, xz, zstd or identity.",
-)
+@route_options("A routes.toml that names the destination; also s3://.")
 @table_options
 @click.option("--dsn", default="", envvar="PENSTOCK_POSTGRES_DSN", show_envvar=True, help="The PostgreSQL database.")
 @click.option("--again", is_flag=True, help="Repeat a load that is complete.")
