@@ -152,3 +152,20 @@ def test_nothing_of_a_load_that_fails_holds_the_value(database: Database, data: 
         status = plant.jobs.jobs[outcome.job_id]
         assert status.state is JobState.FAILED, status
         assert SECRET not in left_by(plant, database) + repr(outcome)
+
+
+@pytest.mark.parametrize("mode", ["append", "replace", "atomic"])
+def test_what_the_database_refuses_is_a_reject_without_any_value(database: Database, mode: str) -> None:
+    database.execute("CREATE TABLE people (id int CHECK (id <> 1), name text, mail text, n int, _extra jsonb)")
+    text = route(mode="append" if mode == "atomic" else mode)
+    if mode == "atomic":
+        text = text.replace("create = true", "atomic = true")
+    data = f'id,name,mail,n,other\n1,a,b,,"""{SECRET}"" x"\n2,a,b,,\n3,a,b,9999999999,{SECRET}\n'
+    plant = table_plant(database, text, large_bytes=10**9)
+    outcome = plant.ingest(plant.upload("a.csv", data.encode()))
+    assert plant.jobs.jobs[outcome.job_id].state is JobState.SUCCEEDED
+    assert [(reject.position.raw, reject.reason) for reject in plant.rejects.all] == [
+        ("", 'new row for relation "people" violates check constraint "people_id_check"'),
+        ("", "value (hidden) is out of range for type integer"),
+    ]
+    assert SECRET not in left_by(plant, database) + repr(outcome)

@@ -72,6 +72,11 @@ class Table:
         """Whether a load becomes visible only when it is complete."""
         return self.atomic or self.mode is Mode.REPLACE
 
+    @property
+    def protects(self) -> bool:
+        """Whether a column is hashed or masked."""
+        return any(column.is_protected for column in self.columns)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -103,7 +108,7 @@ class TablePlan:
     @property
     def protects(self) -> bool:
         """Whether a column is hashed or masked, so that no raw text of a record may be kept."""
-        return any(column.is_protected for table in self.tables for column in table.columns)
+        return any(table.protects for table in self.tables)
 
     @property
     def metadata(self) -> frozenset[str]:

@@ -96,7 +96,7 @@ class AtomicStaging(ReplaceStaging):
 
     def publish(self) -> Loaded:
         """Move all rows in the current transaction; return the refused rows and the number of dropped rows."""
-        bisection = Bisection(self.connection, self.name, self.names)
+        bisection = Bisection(self.connection, self.name, self.names, self.table.protects)
         column_sets = self._column_sets()
 
         def insert(first: int, end: int) -> tuple[int, int]:

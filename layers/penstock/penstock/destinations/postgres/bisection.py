@@ -14,7 +14,7 @@ from psycopg import sql
 
 from penstock.destinations.postgres.catalog import identifiers
 from penstock.destinations.postgres.connect import Connection
-from penstock.destinations.postgres.errors import is_rows_fault, message_of
+from penstock.destinations.postgres.errors import bare_message_of, is_rows_fault, message_of
 from penstock.destinations.postgres.rows import ROW_NUMBER
 from penstock.model.load import Loaded
 from penstock.model.record import RAW_LIMIT, RecordPosition, Reject
@@ -34,11 +34,13 @@ InsertRows = Callable[[int, int], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Bisection:
-    """Moves the rows of the staging table ``name`` (schema and name). ``shown`` are the columns that a reject shows."""
+    """Moves the rows of the staging table ``name`` (schema and name). ``shown`` are the columns that a reject shows. A
+    ``bare`` reject shows no value."""
 
     connection: Connection
     name: Sequence[str]
     shown: Sequence[str]
+    bare: bool = False
 
     def move(self, insert: InsertRows) -> Loaded:
         """Move all rows in the current transaction; return the stored, the refused and the dropped rows."""
@@ -83,10 +85,13 @@ class Bisection:
         return found or (0, 1)
 
     def _reject(self, row: int, error: psycopg.Error) -> Reject:
+        column = error.diag.column_name or ""
+        if self.bare:
+            return Reject(RecordPosition(row, UNKNOWN, ""), bare_message_of(error), column, SPAN)
         found = self.connection.execute(
             sql.SQL("SELECT to_jsonb(r)::text FROM (SELECT {} FROM {} WHERE {}) AS r").format(
                 identifiers(self.shown), self._table, self.between(row, row + 1)
             )
         ).fetchone()
         raw = str(found[0])[:RAW_LIMIT] if found else ""
-        return Reject(RecordPosition(row, UNKNOWN, raw), message_of(error), error.diag.column_name or "", SPAN)
+        return Reject(RecordPosition(row, UNKNOWN, raw), message_of(error), column, SPAN)

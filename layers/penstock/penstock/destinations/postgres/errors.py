@@ -36,6 +36,8 @@ _UNFIT = frozenset({"42703", "42P10", "428C9", "42804"})
 # The row is at fault: data exception, integrity violation, an error of a function in another language, a view's check
 # option, a limit such as an index row's size, a trigger's RAISE.
 _ROW_CLASSES = frozenset({"22", "23", "38", "39", "44", "54", "P0"})
+_BAD_DATA = "22"
+_QUOTED = re.compile('".*"', re.DOTALL)
 # First characters of the classes that the standard leaves to applications, as for a trigger's RAISE with its own code.
 # PostgreSQL uses some of these classes itself.
 _CUSTOM = frozenset("56789IJKLMNOPQRSTUVWXYZ")
@@ -103,11 +105,19 @@ HAS_PARTITION = "has_a_partition"
 _STAGING = re.compile(r"penstock_staging_[0-9a-f_]*[0-9a-f]")
 
 
-def reason_of(error: psycopg.Error, table: str) -> str:
-    """Return why a table, or its staging table, refuses a row. The table's name replaces that of the staging table."""
+def reason_of(error: psycopg.Error, table: str, *, bare: bool = False) -> str:
+    """Return why a table, or its staging table, refuses a row. The table's name replaces that of the staging table.
+    See `bare_message_of` for ``bare``."""
     if error.diag.constraint_name == HAS_PARTITION:
         return f'no partition of "{table}" accepts this row'
-    return _STAGING.sub(table, message_of(error))
+    return _STAGING.sub(table, bare_message_of(error) if bare else message_of(error))
+
+
+def bare_message_of(error: psycopg.Error) -> str:
+    """Return the server's message without any value of the row: these are in the detail, and in what errors of data
+    quote. The server does not escape quotes in them."""
+    primary = error.diag.message_primary or ""
+    return _QUOTED.sub("(hidden)", primary) if (error.sqlstate or "")[:2] == _BAD_DATA else primary
 
 
 def message_of(error: psycopg.Error) -> str:

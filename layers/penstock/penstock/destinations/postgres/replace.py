@@ -249,7 +249,7 @@ class ReplaceStaging:
             _, dropped = self.insert(rows, names, end, keeps_existing=keeps_existing)
             return Loaded(0, dropped=dropped)
         shown = [column.name for column in self.table.columns] or names
-        bisection = Bisection(self.connection, self.name, shown)
+        bisection = Bisection(self.connection, self.name, shown, self.table.protects)
 
         def insert(first: int, last: int) -> tuple[int, int]:
             part = rows + sql.SQL(" WHERE ") + bisection.between(first, last)

@@ -225,4 +225,4 @@ def _reject(rows: Rows, row: int, error: psycopg.Error, span: int) -> Reject:
     context = COLUMN_IN_CONTEXT.search(error.diag.context or "")
     if not column and context and context[1] in rows.names:
         column = context[1]
-    return Reject(rows.position(row), reason_of(error, rows.table.name), column, span)
+    return Reject(rows.position(row), reason_of(error, rows.table.name, bare=rows.table.protects), column, span)
