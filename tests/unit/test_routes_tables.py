@@ -209,6 +209,8 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         ("[route.parse]\nfooter='^(T|TT)*$'", "", "parse.footer: has alternatives within a repeat, which may take"),
         ("[route.parse]\nquote=','", "", "parse.quote: must differ from the delimiter"),
         ("[route.parse]\ndelimiter='\"'", "", "parse.delimiter: must differ from the quote"),
+        ("[route.parse]\ndelimiter='§'\ncomment='#'", "", "parse.comment: needs a delimiter of one byte, and '§'"),
+        ("[route.parse]\nquote='§'\nfooter='^T'", "", "parse.footer: needs a quote of one byte, and '§' has more"),
         ("[route.parse]\ndelimiter='§'\nencoding='ascii'", "", "parse.delimiter: '§' does not exist in ascii"),
         ("[route.parse]\nfields='a 1'\nunits='bytes'\nencoding='utf_16'", "", "parse.units: bytes are no positions in"),
         ("[route.parse]\nrecord='/a'\nnamespaces={p='u',q='u'}", "", "parse.namespaces: give two prefixes to 'u'"),

@@ -44,7 +44,8 @@ def check_body(fields: Fields, options: ParseOptions) -> None:
 
 
 def _check_signs(fields: Fields, options: ParseOptions) -> None:
-    """Check that delimiter and quote exist in the encoding, and that they differ."""
+    """Check that delimiter and quote exist in the encoding, and that they differ. Comments and footers are found in
+    bytes: they need signs of one byte, or of ASCII."""
     if options.format not in (Format.AUTO, Format.CSV):
         return
     if options.quote == options.delimiter:
@@ -52,9 +53,12 @@ def _check_signs(fields: Fields, options: ParseOptions) -> None:
         raise fields.complain(name, f"must differ from the {other}, {options.quote!r}")
     for name, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
         try:
-            sign.encode(options.encoding)
+            size = len(sign.encode(options.encoding))
         except UnicodeError as error:
             raise fields.complain(name, f"{sign!r} does not exist in {options.encoding}") from error
+        if size > 1 and not sign.isascii() and (options.comment or options.footer):
+            needs = "comment" if options.comment else "footer"
+            raise fields.complain(needs, f"needs a {name} of one byte, and {sign!r} has more in {options.encoding}")
 
 
 def _check_footer(fields: Fields, options: ParseOptions) -> None:
