@@ -95,6 +95,33 @@ def test_what_cannot_hold_is_refused_by_field(column: str, message: str) -> None
         parse_routes(text, "routes.toml", {"source_bucket": "drops"})
 
 
+@pytest.mark.parametrize(
+    ("layout", "table", "other"),
+    [
+        (
+            '"id 1-3", "name 4-9", "initial 4"',
+            'columns = [{ name = "name", mask = "*" }, { name = "initial" }]',
+            "initial",
+        ),
+        ('"line 1-", "name 4-9"', 'columns = [{ name = "name", hash = "sha256" }]\nrescue = "_x"', "line"),
+        ('"line 1-", "name 4-9"', 'columns = [{ name = "n", from = "#2", mask = "*" }, { name = "line" }]', "line"),
+        ('"id 1-3", "name 4-9", "line 1-"', 'columns = [{ name = "name", mask = "*" }, { name = "id" }]', ""),
+    ],
+)
+def test_a_field_of_a_fixed_layout_shares_no_character_with_a_protected_one(
+    layout: str, table: str, other: str
+) -> None:
+    text = (
+        f'[[route]]\nname = "r"\nmatch = "*"\ndestination = "postgresql:t"\n'
+        f'[route.parse]\nformat = "fixed"\nfields = [{layout}]\n[route.table]\n{table}\n'
+    )
+    if not other:
+        parse_routes(text, "routes.toml", {"source_bucket": "drops"})
+        return
+    with pytest.raises(InvalidRouteError, match=f"fields: '{other}' has characters of "):
+        parse_routes(text, "routes.toml", {"source_bucket": "drops"})
+
+
 def rejects_of(plan: TablePlan, names: list[str], *cells: tuple[str, ...]) -> tuple[Reject, ...]:
     chunk, rejects = ChunkBuilder(plan).chunk(0, rows(names, *cells))
     assert chunk.first_reject == rejects[0]

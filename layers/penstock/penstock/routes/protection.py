@@ -6,7 +6,8 @@ import re
 from itertools import product
 
 from penstock.model.column import KEEP, Column, ColumnType
-from penstock.model.table import Table
+from penstock.model.fixed_layout import read_layout
+from penstock.model.table import Table, TablePlan
 from penstock.routes.fields import Fields
 
 SHA256 = "sha256"
@@ -48,6 +49,33 @@ def check_fields(fields: Fields, table: Table) -> None:
                 "columns",
                 f"{other.name!r} holds as it is what {protected.name!r} hashes or masks: leave one of them out",
             )
+
+
+def check_overlaps(fields: Fields, plan: TablePlan) -> None:
+    """Refuse a field of a fixed layout that shares characters with a protected one, if it is loaded as it is."""
+    if not plan.parse.fields or not plan.protects:
+        return
+    layout = read_layout(plan.parse.fields)
+    places = dict(zip(layout.names, layout.places, strict=True))
+    places |= {f"#{number}": place for number, place in enumerate(layout.places, start=1)}
+    taken = {column.source or column.name for table in plan.tables for column in table.columns}
+    for table in plan.tables:
+        columns = {column.source or column.name: column for column in table.columns if not column.metadata}
+        loaded = [name for name, column in columns.items() if not column.is_protected and name in places]
+        if table.rescue or table.grows:
+            loaded += [name for name in layout.names if name not in taken]
+        protected = [name for name, column in columns.items() if column.is_protected and name in places]
+        for one, other in product(protected, loaded):
+            if _overlap(places[one], places[other]):
+                raise fields.complain(
+                    "parse.fields",
+                    f"{other!r} has characters of {one!r}, which is hashed or masked, and is loaded as it is: "
+                    "let their positions not overlap",
+                )
+
+
+def _overlap(one: slice, two: slice) -> bool:
+    return (one.stop is None or two.start < one.stop) and (two.stop is None or one.start < two.stop)
 
 
 def _path(column: Column) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from penstock.routes.columns import read_column
 from penstock.routes.fields import Fields
 from penstock.routes.key_patterns import read_key_pattern
 from penstock.routes.parse_options import read_parse_options
-from penstock.routes.protection import check_fields
+from penstock.routes.protection import check_fields, check_overlaps
 from penstock.routes.sheets import with_tables_of_sheets
 from penstock.routes.xml_paths import check_prefixes, with_xml_paths
 
@@ -56,6 +56,7 @@ def _plan(route: Fields, parse: ParseOptions, destination: Destination, name: st
 def _used(route: Fields, plan: TablePlan) -> TablePlan:
     if plan.key_pattern and not any(name.startswith(KEY_GROUP) for name in plan.metadata):
         raise route.complain("key_pattern", f'no column takes a group of it: from = "{SIGN}{KEY_GROUP}NAME"')
+    check_overlaps(route, plan)
     return plan
 
 
