@@ -11,7 +11,7 @@ from penstock.errors import InvalidRouteError
 from penstock.formats import parse
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.record import RAW_LIMIT, Reject
+from penstock.model.record import RAW_LIMIT, RecordPosition, Reject
 from penstock.operations.source_form import SourceForm
 
 CSV = ParseOptions(format=Format.CSV)
@@ -95,6 +95,15 @@ def test_a_record_whose_raw_text_was_left_out_is_fetched_again() -> None:
     assert b"".join(SourceForm(CSV, opened(source)).pieces([bare])) == b"a,b\n3,4\n"
     form = SourceForm(NO_HEADER, None)
     assert (b"".join(form.pieces([bare])), form.missing) == (b"", [bare.position])
+
+
+def test_a_row_that_was_refused_when_all_were_moved_is_found_by_its_number() -> None:
+    source = b'a,b\n1,2\n"3\n",4\n5,6\n'
+    moved = Reject(RecordPosition(2, -1, '{"a": "3\\n", "b": "hash"}'), "already exists", "")
+    unknown = Reject(RecordPosition(9, -1, "{}"), "already exists", "")
+    form = SourceForm(CSV, opened(source))
+    assert b"".join(form.pieces([moved, unknown, *rejects_of(source, CSV, 1)])) == b'a,b\n1,2\n"3\n",4\n'
+    assert (form.count, form.missing) == (2, [unknown.position])
 
 
 def test_bytes_that_could_not_be_decoded_are_fetched_again() -> None:

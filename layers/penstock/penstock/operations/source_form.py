@@ -15,7 +15,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.errors import BadSourceError, InvalidRouteError
 from penstock.formats import WorkbookLimits, parse
@@ -78,7 +78,7 @@ class SourceForm:
         wanted: list[RecordPosition] = []
         for reject in rejects:
             at = reject.position
-            if not at.raw or len(at.raw) >= RAW_LIMIT or _UNDECODED.search(at.raw):
+            if at.offset < 0 or not at.raw or len(at.raw) >= RAW_LIMIT or _UNDECODED.search(at.raw):
                 wanted.append(at)
                 continue
             yield encoder(at.raw + end.decode())
@@ -112,7 +112,11 @@ class SourceForm:
         if not wanted or self.opened is None:
             self.missing += wanted
             return
-        wanted = sorted(wanted, key=lambda at: at.offset)
+        wanted = sorted(self._placed(wanted), key=lambda at: at.offset)
+        self.missing += [at for at in wanted if at.offset < 0]
+        wanted = [at for at in wanted if at.offset >= 0]
+        if not wanted:
+            return
         ranges = dict(self._ranges(wanted))
         found = [at for at in wanted if at.offset in ranges]
         self.missing += [at for at in wanted if at.offset not in ranges]
@@ -123,6 +127,21 @@ class SourceForm:
                     continue
                 self.count += 1
                 yield record if record.endswith(end) else record + end
+
+    def _placed(self, wanted: list[RecordPosition]) -> list[RecordPosition]:
+        """Find the offsets of rows that were refused when all rows of a load were moved: they have their number, and
+        the row of the table instead of the record."""
+        unplaced = {at.row for at in wanted if at.offset < 0}
+        if not unplaced:
+            return wanted
+        assert self.opened  # noqa: S101  # for mypy
+        found: dict[int, RecordPosition] = {}
+        with closing(self.opened()) as pieces:
+            for batch in parse(pieces, self.options, batch_bytes=BATCH, workbook=self.workbook):
+                found |= {at.row: replace(at, raw="") for at in _positions(batch) if at.row in unplaced}
+                if len(found) == len(unplaced):
+                    break
+        return [found.get(at.row, at) if at.offset < 0 else at for at in wanted]
 
     def _ranges(self, wanted: Sequence[RecordPosition]) -> Iterator[tuple[int, int]]:
         """Yield begin and end of the records at these positions, as far as they are found."""
