@@ -45,7 +45,8 @@ def write_as_source(
             file.write(piece)
     echo(f"{counted(form.count, 'record')} in {output or 'standard output'}", err=True)
     for at in form.missing[:NAMED]:
-        echo(f"not written: row {at.row:,} (byte {at.offset:,}), which is not whole in the rejects", err=True)
+        byte = f" (byte {at.offset:,})" if at.offset >= 0 else ""
+        echo(f"not written: row {at.row:,}{byte}, which is not whole in the rejects", err=True)
     if len(form.missing) > NAMED:
         echo(f"... and {len(form.missing) - NAMED:,} more", err=True)
     if form.missing:
