@@ -49,7 +49,7 @@ def test_a_column_may_hold_a_group_of_the_key_with_type_and_format() -> None:
     assert (read.metadata, read.formats) == ("key.day", ("%Y%m%d",))
 
 
-@pytest.mark.parametrize(("written", "field"), [("$$key", "$key"), ("$$key.x", "$key.x"), ("$oid", "$oid"), ("a", "a")])
+@pytest.mark.parametrize(("written", "field"), [("$$key", "$key"), ("$$key.x", "$key.x"), ("$$oid", "$oid")])
 def test_a_doubled_sign_begins_the_name_of_a_field(written: str, field: str) -> None:
     read = column(f'from = "{written}"')
     assert (read.source, read.metadata) == (field, "")
@@ -58,6 +58,9 @@ def test_a_doubled_sign_begins_the_name_of_a_field(written: str, field: str) -> 
 @pytest.mark.parametrize(
     ("text", "pattern", "message"),
     [
+        ('from = "$keys"', "", "from: '$keys' is no value of the source; did you mean '$key'?; known are $key,"),
+        ('from = "$Row"', "", "did you mean '$row'?"),
+        ('from = "$oid"', PARTNER, "$sheet, $key.partner, $key.day; a field of this name is written '$$oid'"),
         ('from = "$key.day"', "", "needs the route's key_pattern; a field of this name is written '$$key.day'"),
         ('from = "$key.Day"', PARTNER, "key_pattern has no group 'Day'; did you mean 'day'? It has partner, day"),
         ('from = "$key.x"', PARTNER, "key_pattern has no group 'x'; it has partner, day"),

@@ -24,8 +24,7 @@ _TYPES = {
 def read_from(fields: Fields, groups: Collection[str]) -> tuple[str, str]:
     """Return the field of the record, and the value of the source; one of them is empty, or both.
 
-    ``groups`` are those of the route's ``key_pattern``. A doubled sign begins the name of a field. So does a single one
-    before any other name, as it always did.
+    ``groups`` are those of the route's ``key_pattern``. A doubled sign begins the name of a field.
     """
     source = fields.text("from", "")
     if source.startswith(SIGN * 2):
@@ -35,11 +34,16 @@ def read_from(fields: Fields, groups: Collection[str]) -> tuple[str, str]:
         return source, ""
     if name in (*OF_SOURCE, *OF_RECORD):
         return "", name
+    escape = f"; a field of this name is written {SIGN + source!r}"
     group = name.removeprefix(KEY_GROUP)
     if group == name:
-        return source, ""
+        values = [SIGN + each for each in (*OF_SOURCE, *OF_RECORD, *(KEY_GROUP + each for each in groups))]
+        meant = get_close_matches(source.lower(), values, 1)
+        guess = f"; did you mean {meant[0]!r}?" if meant else ""
+        raise fields.complain(
+            "from", f"{source!r} is no value of the source{guess}; known are {', '.join(values)}{escape}"
+        )
     if group not in groups:
-        escape = f"; a field of this name is written {SIGN + source!r}"
         meant = get_close_matches(group, groups, 1)
         known = f"; did you mean {meant[0]!r}? It has" if meant else "; it has"
         lacking = f"key_pattern has no group {group!r}{known} {', '.join(groups)}"
