@@ -82,7 +82,7 @@ NUMBERS = "is for columns of type integer, numeric, float, not for text: declare
         ("type = 'numeric', negative = '+'", "negative: must be of parentheses, trailing, not '+'"),
         ("type = 'numeric', currency = '%'", "currency: '%' is a part of numbers, and no currency sign"),
         ("type = 'numeric', currency = 'E'", "currency: 'E' is a part of numbers, and no currency sign"),
-        ("type = 'numeric', percent = true", "percent: must be a non-empty string, not True"),
+        ("type = 'numeric', percent = true", "percent: must be one of fraction, points, not True"),
         ("type = 'boolean', true = 'J'", "false: is missing: with true, the column takes no other words"),
         ("type = 'boolean', true = 'J', false = 'J'", "false: 'J' is also a word for true"),
         ("type = 'boolean', true = 'J', false = ''", "false: '' is also a text for NULL: set the column's nulls"),
@@ -140,3 +140,10 @@ def test_what_cannot_be_unset_is_refused(table: str, destination: str, problem: 
     head = f"[[route]]\nname = 'r'\nmatch = '*'\ndestination = '{destination}'\n[route.table]\n"
     with pytest.raises(InvalidRouteError, match=problem):
         parse_routes(f"{head}{table}\ncolumns = [{columns}]", "routes.toml", STACK)
+
+
+def test_an_unknown_option_is_answered_with_all_that_there_are() -> None:
+    with pytest.raises(InvalidRouteError) as error:
+        column("nul = ['']")
+    known = str(error.value).partition("known are ")[2].split(", ")
+    assert {"hash", "mask", "percent", "default", "trim", "pivot", "upper", "nulls"} <= {*known}

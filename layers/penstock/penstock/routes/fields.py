@@ -21,7 +21,7 @@ UNITS = {"B": 1, "KIB": KIB, "MIB": MIB, "GIB": GIB, "TIB": TIB, "KB": 10**3, "M
 
 
 class Fields:
-    """Reads the fields of one table and records their names: any other field is unknown.
+    """Reads the fields of one table and records their names, once asked for: any other field is unknown.
 
     ``label`` begins every error, ``kind`` names the kind of table. Every method raises InvalidRouteError.
     """
@@ -37,6 +37,7 @@ class Fields:
         return InvalidRouteError(f"{self._label}: {self._prefix}{field}: {problem}")
 
     def has(self, field: str) -> bool:
+        self._seen.add(field)
         return field in self._table
 
     def text(self, field: str, default: str | None = None) -> str:
@@ -82,10 +83,10 @@ class Fields:
         return value
 
     def choice(self, field: str, allowed: Iterable[str], default: str) -> str:
-        value = self.text(field, default)
+        value = self._get(field, default)
         if value not in (allowed := tuple(allowed)):
-            raise self.complain(field, f"must be one of {', '.join(allowed)}, not {value!r}")
-        return value
+            raise self.complain(field, f"must be one of {', '.join(allowed)}, not {_shown(value)}")
+        return str(value)
 
     def number(self, field: str, default: float) -> float:
         value = self._get(field, default)
