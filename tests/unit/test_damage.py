@@ -15,18 +15,28 @@ from openpyxl import Workbook
 from penstock.codecs.checkpoint import Checkpoint
 from penstock.codecs.gzip.index import enter
 from penstock.codecs.index_file import HEADER_SIZE, pack, read_directory, read_window
-from penstock.errors import CorruptIndexError, HeaderRowError, InvalidEventError, InvalidRouteError, RequestRefusedError
+from penstock.errors import (
+    CorruptIndexError,
+    HeaderRowError,
+    InvalidEventError,
+    InvalidRouteError,
+    InvalidTableError,
+    RequestRefusedError,
+)
 from penstock.formats import parse
 from penstock.formats.boundaries import BoundariesState, Text
 from penstock.formats.survey import Survey, stitch, survey
 from penstock.jobs.events import read_event
 from penstock.large_jobs.job_files import Upload
 from penstock.limits import MIB
+from penstock.model.column import Column
 from penstock.model.job import LONGEST_MESSAGE, Failure
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.serialization import from_json
 from penstock.model.span import Entry
+from penstock.model.table import Table, TablePlan
 from penstock.routes import parse_routes
+from penstock.tables import ChunkBuilder, complete
 
 DEEP = "[" * 5000 + "]" * 5000
 MESSAGE = {"eventSource": "aws:sqs", "messageId": "1", "body": '{"Event": "s3:TestEvent"}'}
@@ -187,9 +197,12 @@ def with_sheet(xml: str) -> bytes:
 
 
 def test_a_failure_fits_its_job_however_many_columns_have_no_name() -> None:
-    with pytest.raises(HeaderRowError) as refusal:
-        list(parse([b"," * 1_000_000], ParseOptions(format=Format.CSV), batch_bytes=100))
-    assert len(Failure.of(refusal.value).message) == LONGEST_MESSAGE
+    (header,) = parse([b"," * 1_000_000], ParseOptions(format=Format.CSV), batch_bytes=100)
+    assert len(header.names) == 1_000_001
+    for table in (Table("t"), Table("t", (Column("id"),))):
+        with pytest.raises((HeaderRowError, InvalidTableError)) as refusal:
+            ChunkBuilder(complete(TablePlan(ParseOptions(), table), header)).chunk(0, header)
+        assert len(Failure.of(refusal.value).message) <= LONGEST_MESSAGE
 
 
 def test_a_manifest_with_an_entry_that_cannot_be_is_no_endless_loop() -> None:
