@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 import tracemalloc
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -31,11 +32,17 @@ from penstock.errors import (
 )
 from penstock.formats import parse
 from penstock.formats.boundaries import boundaries_for
-from penstock.model.column import Column, ColumnType
+from penstock.model.column import Column, ColumnType, Storage
 from penstock.model.parse_options import Format, ParseOptions
-from penstock.model.table import Table, TablePlan
+from penstock.model.table import Choice, Mode, Table, TablePlan
+from penstock.model.value_rules import ValueRules
+from penstock.routes.columns import read_column
+from penstock.routes.fields import Fields
 from penstock.routes.xml_paths import with_xml_paths
 from penstock.tables import ChunkBuilder
+from penstock.tables.absent_fields import split_by_absent_fields
+from penstock.tables.literals import elements
+from penstock.tables.table_router import TableRouter
 
 XML = ParseOptions(format=Format.XML, record="/r/o")
 
@@ -142,6 +149,68 @@ def test_a_path_through_several_elements_is_rejected_rather_than_guessed() -> No
     assert rejects == [("sku", "its path passes an element that the record has several times")]
     values, rejects = columns_of(inside, Column("lines", ColumnType.JSON, "l"))
     assert (values, rejects) == ([['[{"s": "A"}, {"s": "B"}]']], [])
+
+
+AS_WRITTEN = [
+    ("decimal comma", "1.234,50", "type = 'numeric', decimal = ',', thousands = '.'"),
+    ("float", "(5 €)", "type = 'float', negative = 'parentheses', currency = '€'"),
+    ("percent", "12,5 %", "type = 'numeric', decimal = ',', percent = 'fraction'"),
+    ("words", "oui", "type = 'boolean', true = 'oui', false = 'non'"),
+    ("no such word", "true", "type = 'boolean', true = 'oui', false = 'non'"),
+    ("format", "01.02.2026", "type = 'date', format = '%d.%m.%Y'"),
+    ("pivot", "010270", "type = 'date', format = '%d%m%y', pivot = 71"),
+    ("zone", "2026-07-01T24:00:00", "type = 'timestamp', timezone = 'Europe/Berlin', end_of_day = true"),
+    ("fold", "2024-10-27T02:30", "type = 'timestamp', timezone = 'Europe/Berlin', fold = 'later'"),
+    ("epoch", "1706745600123", "type = 'timestamp', format = 'epoch_ms'"),
+    ("trim", " ab ", "trim = true, upper = true"),
+    ("case", "Ab", "lower = true"),
+    ("null", " - ", "trim = true, nulls = ['-']"),
+    ("null of numbers", "-", "type = 'integer', nulls = ['-']"),
+    ("default", " ", "type = 'integer', trim = true, default = 7"),
+    ("empty", "", "default = 'x'"),
+    ("hash", " Secret ", "hash = 'sha256', trim = true, lower = true"),
+    ("mask", " Secret ", "mask = 'keep:2', trim = true"),
+    ("not null", "-", "nulls = ['-'], nullable = false"),
+    ("bad", "x", "type = 'integer', decimal = ','"),
+]
+
+
+@pytest.mark.parametrize(("text", "options"), [row[1:] for row in AS_WRITTEN], ids=[row[0] for row in AS_WRITTEN])
+@pytest.mark.parametrize("path", ["v", "a/v"])
+def test_an_element_with_attributes_is_read_as_its_text(text: str, options: str, path: str) -> None:
+    declared = tomllib.loads(f"c = {{ name = 'c', from = '{path}', {options} }}")["c"]
+    column = read_column(Fields(declared, "c", "column"), ("",))
+    around = "<o>{}</o>" if path == "v" else "<o><a>{}</a></o>"
+    bare = columns_of(around.format(f"<v>{text}</v>"), column)
+    assert columns_of(around.format(f'<v c="EUR">{text}</v>'), column) == bare
+
+
+def test_an_array_of_elements_with_attributes_is_one_of_their_texts() -> None:
+    nil = 'xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:nil="true"'
+    inside = f'<o><l><v n="1">a "</v><v>b</v><v n="2" {nil}/><v n="3"/></l></o>'
+    texts, documents = Column("t", elements=ColumnType.TEXT, source="l/v"), ColumnType.JSON
+    assert columns_of(inside, texts) == ([['{"a \\"","b",NULL,""}']], [])
+    held = Storage(None, array=True, form="list", parts=(Storage(),))
+    assert columns_of(inside, replace(texts, elements=None, storage=held)) == ([['{"a \\"","b",NULL,""}']], [])
+    assert columns_of(inside, replace(texts, elements=None, storage=Storage())) == ([['["a \\"", "b", null, ""]']], [])
+    values, _ = columns_of('<o><v n="1">a</v><v n="2">b</v></o>', Column("v", elements=documents))
+    assert list(elements(str(values[0][0]))) == ['{"@n": "1", "#text": "a"}', '{"@n": "2", "#text": "b"}']
+
+
+def test_an_element_with_attributes_may_be_null_and_choose_a_table() -> None:
+    nil = 'xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:nil="true"'
+    assert columns_of(f'<o><v c="1" {nil}>x</v></o>', Column("v", hash="sha256")) == ([[None]], [])
+    choice = Choice("kind", {"a": Table("a", (Column("v"),)), "b": Table("b", (Column("v"),))})
+    (batch,) = parsed(b'<r><o><kind n="1">b</kind><v>x</v></o></r>', XML)
+    parts, rejects = TableRouter(choice).split(batch)
+    assert ([(table.name, part.count) for table, part in parts.items()], rejects) == ([("a", 0), ("b", 1)], ())
+
+
+def test_a_key_with_attributes_is_the_same_key() -> None:
+    rules = ValueRules(absent_is_unset=True)
+    table = Table("t", (Column("id"), Column("v", rules=rules)), key=("id",), mode=Mode.UPSERT)
+    (batch,) = parsed(b'<r><o><id n="1">7</id><v>x</v></o><o><id>7</id></o><o><id>8</id><v>x</v></o></r>', XML)
+    assert [part.count for _, part in split_by_absent_fields(table, batch)] == [1, 1, 1]
 
 
 # Documents

@@ -22,6 +22,13 @@ class Several(list[object]):
     __slots__ = ()
 
 
+def without_attributes(value: object) -> object:
+    """The text of an element without others in it, or those of several. Other values are unchanged."""
+    if isinstance(value, TextElement):
+        return value.text
+    return Several(map(without_attributes, value)) if isinstance(value, Several) else value
+
+
 class UntypedRecord(dict[str, object]):
     """A record whose values do not say of which type they are, as those of a CSV."""
 

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from penstock.model.record import Batch
 from penstock.model.table import Mode, Table
-from penstock.tables.cells import getter
+from penstock.tables.cells import plain_getter
 from penstock.tables.field_watch import has_field, path_of
 from penstock.tables.table_router import part_of
 
@@ -34,7 +34,9 @@ def split_by_absent_fields(table: Table, batch: Batch) -> list[tuple[Table, Batc
 
 
 def _have_own_keys(table: Table, batch: Batch) -> bool:
-    getters = [getter(path_of(column)) for column in table.columns if column.name in table.key and not column.metadata]
+    getters = [
+        plain_getter(path_of(column)) for column in table.columns if column.name in table.key and not column.metadata
+    ]
     keys = [tuple(str(get(row)).strip() for get in getters) for row in batch.rows if isinstance(row, Mapping)]
     return len(set(keys)) == len(keys)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from penstock.model.column import Column, ColumnType
-from penstock.model.xml_values import Several, TextElement
+from penstock.model.xml_values import Several, TextElement, without_attributes
 from penstock.tables.column_kinds import shown
 from penstock.tables.documents import write_array, write_document
 
@@ -33,6 +33,12 @@ def getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
         return found
 
     return nested
+
+
+def plain_getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
+    """As `getter`; an element of XML with attributes is its text."""
+    get = getter(path)
+    return lambda record: without_attributes(get(record))
 
 
 def as_texts(values: Sequence[object], column: Column) -> tuple[Sequence[str | None], dict[int, str]]:
@@ -75,9 +81,18 @@ def _text(value: object, column: Column) -> str | None:
 def _text_of_many(value: object, column: Column) -> str:
     """An object or a list, for a column that holds texts or what the database reads from them."""
     held = column.storage
+    if not _holds_documents(column):
+        value = without_attributes(value)
     if isinstance(value, list) and (held.array if held else column.elements):
         return write_array(value)
     if held and held.type in {ColumnType.TEXT, None}:
         return write_document(value)
     what = "an object" if isinstance(value, Mapping) else "a list"
     raise ValueError(f"{shown(write_document(value))} is {what}, not {column.type}")
+
+
+def _holds_documents(column: Column) -> bool:
+    """Whether a column is an array of JSON."""
+    held = column.storage
+    kinds = {part.type for part in held.parts} if held else {column.elements}
+    return kinds == {ColumnType.JSON}

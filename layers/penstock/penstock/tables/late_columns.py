@@ -12,7 +12,7 @@ from dataclasses import replace
 from penstock.model.column import ANY
 from penstock.model.record import Batch
 from penstock.model.table import Mode, Table
-from penstock.tables.cells import getter
+from penstock.tables.cells import plain_getter
 from penstock.tables.field_names import name_problem
 from penstock.tables.field_watch import path_of
 from penstock.tables.table_router import part_of
@@ -32,7 +32,9 @@ class LateColumns:
         self.spare = {column.name: column for column in table.spare}
         self.own = {path_of(column)[0] for column in table.columns}
         self.key = [
-            getter(path_of(column)) for column in table.columns if column.name in table.key and not column.metadata
+            plain_getter(path_of(column))
+            for column in table.columns
+            if column.name in table.key and not column.metadata
         ]
 
     def split(self, batch: Batch) -> list[tuple[Table, Batch]]:

@@ -19,7 +19,7 @@ from penstock.model.load import Rows
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
 from penstock.model.typed_text import Typed
-from penstock.model.xml_values import UntypedRecord
+from penstock.model.xml_values import TextElement, UntypedRecord
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_reader import ColumnReader, RejectReasons, default_of
 from penstock.tables.documents import JsonKind, WrittenJsonKind
@@ -184,7 +184,7 @@ def _typed(values: Sequence[object], texts: Sequence[str | None]) -> Sequence[st
     if set(map(type, values)) == {str}:
         return texts
     return [
-        text if text is None or isinstance(value, str) else Typed(text)
+        text if text is None or isinstance(value, str | TextElement) else Typed(text)
         for value, text in zip(values, texts, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from penstock.errors import InvalidTableError
 from penstock.model.record import Batch, RecordPosition, Reject
 from penstock.model.sheet_names import meaning
 from penstock.model.table import Choice, Table
-from penstock.tables.cells import getter
+from penstock.tables.cells import getter, plain_getter
 from penstock.tables.column_kinds import shown
 from penstock.tables.header_fields import places_of
 
@@ -25,7 +25,7 @@ class TableRouter:
 
     def __init__(self, choice: Choice) -> None:
         self.choice = choice
-        self.get_value = getter(tuple(choice.field.split(".")))
+        self.get_value = plain_getter(tuple(choice.field.split(".")))
         self.get_payload = getter(tuple(choice.payload.split("."))) if choice.payload else None
 
     def split(self, batch: Batch) -> tuple[Mapping[Table, Batch], tuple[Reject, ...]]:
