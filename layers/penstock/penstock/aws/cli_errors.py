@@ -45,24 +45,25 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 @contextmanager
-def cli_errors(right: str, *, again: str = _AGAIN) -> Iterator[None]:
+def cli_errors(right: str, *, again: str = _AGAIN, by_route: bool = False) -> Iterator[None]:
     """Raise Penstock's errors for botocore's, as `translating` does, with hints for a user of the command.
 
     ``again`` ends the hints that suggest a retry: RUN_AGAIN for a command that does not resume.
+    ``by_route``: a routes file has the options, not the command.
     """
     try:
         with translating(right, missing=DestinationMissingError):
             yield
     except PenstockError as error:
-        error.hint = _hint(error).replace(_AGAIN, again)
+        error.hint = _hint(error, by_route=by_route).replace(_AGAIN, again)
         raise
 
 
-def _hint(error: PenstockError) -> str:
+def _hint(error: PenstockError, *, by_route: bool) -> str:
     cause = error.__cause__
     if isinstance(cause, boto.ClientError):
         return _answered(error, cause)
-    return next((hint for classes, hint in _BY_CLASS if isinstance(cause, classes)), hint_for(error))
+    return next((hint for classes, hint in _BY_CLASS if isinstance(cause, classes)), hint_for(error, by_route=by_route))
 
 
 def _answered(error: PenstockError, cause: boto.ClientError) -> str:

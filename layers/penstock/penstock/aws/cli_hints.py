@@ -23,10 +23,21 @@ _BY_CLASS: dict[type[PenstockError], str] = {
     errors.InvalidTableError: "Correct the columns, the table or the file's header.",
     errors.TooManyRejectsError: "Correct the listed records and run the command again, or increase --max-rejects.",
 }
+# The same for a command with a routes file: the options of a route are not those of the command.
+_BY_ROUTE: dict[type[PenstockError], str] = {
+    errors.CodecMismatchError: "Rename the file to match its content, or set the route's codec.",
+    errors.HeaderRowError: errors.HeaderRowError.default_hint,
+    errors.UnclosedQuoteError: errors.UnclosedQuoteError.default_hint,
+    errors.RecordsMissingError: errors.RecordsMissingError.default_hint,
+    errors.InvalidTableError: errors.InvalidTableError.default_hint,
+    errors.TooManyRejectsError: (
+        "Correct the listed records and run the command again, or increase the route's max_rejects."
+    ),
+}
 
 
-def hint_for(error: PenstockError) -> str:
-    """Return the hint of an error that no AWS service caused."""
+def hint_for(error: PenstockError, *, by_route: bool = False) -> str:
+    """Return the hint of an error that no AWS service caused. ``by_route``: a routes file has the options."""
     if isinstance(error, errors.AccessDeniedError) and error.right.startswith("CONNECT "):
         return "Correct user and password in the DSN (--dsn, PENSTOCK_POSTGRES_DSN), or allow connections from here."
     of_class = {type(error).default_hint, error.member_hint if isinstance(error, errors.BadSourceError) else ""}
@@ -34,4 +45,5 @@ def hint_for(error: PenstockError) -> str:
         return error.hint
     if type(error) not in _BY_CLASS and error.hint == errors.BadSourceError.default_hint:
         return "The file is damaged: ask the sender for a new copy."
-    return _BY_CLASS.get(type(error), error.hint)
+    hints = {**_BY_CLASS, **_BY_ROUTE} if by_route else _BY_CLASS
+    return hints.get(type(error), error.hint)

@@ -13,6 +13,9 @@ from penstock.model.wording import counted
 from penstock.tables.field_names import did_you_mean, name_problem
 from penstock.tables.header_fields import fields_without
 
+_JSON_PATHS = "Correct the column's `from` in the route: the names of keys, outermost first, joined by dots."
+_XML_PATHS = "Correct the column's `from` in the route: the names of elements, outermost first, joined by slashes."
+
 
 def declared_columns(tables: Sequence[Table]) -> tuple[tuple[str, str], ...]:
     """The columns that a route declares, each with its table: a record may lack any of them."""
@@ -107,7 +110,7 @@ def check_paths(plan: TablePlan, counts: FieldCounts) -> None:
             raise InvalidTableError(
                 f"table {table.name}, column {column.name!r}: no record has {column.source!r}"
                 f"{did_you_mean(column.source, counts.names)}",
-                hint="Correct the column's `from` in the route: the names of keys, outermost first, joined by dots.",
+                hint=_XML_PATHS if plan.parse.record else _JSON_PATHS,
             )
 
 

@@ -72,7 +72,7 @@ def _open(runner: Runner, resolved: ResolvedSource, route: Route, routes: Routes
     assert archive  # noqa: S101  # for mypy: the caller has checked the name
     store = RoutedObjectStore(lambda: runner.objects, resolved.content)
     objects = MemberObjects(store, runner.budget, passwords=_passwords(runner, route, routes))
-    with cli_errors(f"running {resolved.source.uri}", again=RUN_AGAIN):
+    with cli_errors(f"running {resolved.source.uri}", again=RUN_AGAIN, by_route=routes is not None):
         return ArchiveSource(resolved.source, archive, objects, route).opened()
 
 

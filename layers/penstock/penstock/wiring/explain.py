@@ -61,7 +61,7 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
     resolved = SourceResolver(lambda: objects).find(text, (bucket, as_key or key))
     source = resolved.source
     found = match_route(routes, source.bucket, as_key or source.key)
-    with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
+    with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN, by_route=True):
         archive = preview_archive(objects, resolved, found.route if found else None, routes, environment)
     if found is None:
         return Explanation(source, routes_file, routes, environment, archive=archive)
@@ -69,7 +69,7 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
         refused = (archive.problem,) if archive and archive.problem else ()
         members = destination_of(found.route, source)
         return Explanation(source, routes_file, routes, environment, found, members, problems=refused, archive=archive)
-    with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN):
+    with cli_errors(f"s3:GetObject on {source.uri}", again=RUN_AGAIN, by_route=True):
         preview = read_preview(
             RoutedObjectStore(lambda: objects, resolved.content), source, found.route, environment.budget
         )

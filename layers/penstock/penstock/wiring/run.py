@@ -131,7 +131,8 @@ class Runner:
         """
         began = time.monotonic()
         target = request.target
-        with cli_errors(f"running {request.resolved.source.uri}", again=RUN_AGAIN):
+        by_route = request.routes is not None
+        with cli_errors(f"running {request.resolved.source.uri}", again=RUN_AGAIN, by_route=by_route):
             if isinstance(target, Path):
                 result = self._into_file(request.resolved, request.route, target, heartbeat)
             elif isinstance(target, Target):

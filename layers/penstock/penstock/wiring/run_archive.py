@@ -292,7 +292,8 @@ class PreparedArchive:
         return target in tables_replaced(job) if job else self._exclusive_target(member) == target
 
     def _reading(self) -> AbstractContextManager[None]:
-        return cli_errors(f"running {self.archive.source.uri}", again=RUN_AGAIN)
+        by_route = self.members.routes is not None
+        return cli_errors(f"running {self.archive.source.uri}", again=RUN_AGAIN, by_route=by_route)
 
 
 def _number(member: Member) -> str:

@@ -67,7 +67,7 @@ def check_source(
     job = Job(resolved.source, replace(route, plan=replace(plan, max_rejects=ANY_REJECTS)), target)
     job = replace(job, begun=time.time(), modified=resolved.head.modified)
     routes = request.routes or Routes((route,), "")
-    with cli_errors(f"checking {resolved.source.uri}", again=RUN_AGAIN):
+    with cli_errors(f"checking {resolved.source.uri}", again=RUN_AGAIN, by_route=request.routes is not None):
         receipt = delivery(Attempt(job, resolved.head, 1, routes, heartbeat, NoDeadline(), 0.0))
     records = receipt.rows + receipt.rejects
     return SourceCheck(
