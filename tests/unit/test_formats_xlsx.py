@@ -255,7 +255,7 @@ def test_a_formula_without_stored_value_costs_its_row() -> None:
     (reject,) = batch.rejects
     assert reject.position.row == 1
     assert reject.reason.startswith("the formula in B2 has no stored value")
-    assert reject.position.raw == "Sheet, row 2: 1,"
+    assert reject.position.raw == "Sheet, row 2: 1"
 
 
 def test_of_merged_cells_the_first_holds_the_value() -> None:

@@ -278,6 +278,36 @@ def test_a_sheet_without_values_lacks_its_footer(options: dict[str, Any], header
         batches(book({"S": []}), replace(XLSX, **options, **header))
 
 
+@pytest.mark.parametrize(
+    ("footer", "total"),
+    [
+        ("^Sum,,9$", ["Sum", None, 9]),
+        ("^,,9$", [None, None, 9]),
+        ("^Sum$", ["Sum"]),
+        ('^"Sum, net",,9$', ["Sum, net", None, 9]),
+    ],
+)
+@pytest.mark.parametrize("area", [{}, {"range": "C2:E"}])
+def test_a_footer_is_matched_by_the_row_as_rejects_show_it(
+    footer: str, total: list[object], area: dict[str, Any]
+) -> None:
+    """With its empty cells, from the first column of the table."""
+    outside: list[object] = ["x"] if area else []
+    rows: list[list[object]] = [[], [None, None, "id", "day", "paid"], [None, None, 1, "Mon", 9]]
+    full = [None, None, *total, *[None] * (3 - len(total)), *outside]
+    data = book({"A": [*rows, full]})
+    assert table(data, footer=footer, **area) == [["id", "day", "paid"], ["1", "Mon", "9"]]
+    data = book({"A": [*rows, full, *rows[2:], full]})
+    [batch] = batches(data, replace(XLSX, footer=footer, **area))
+    [like] = batch.rejects
+    assert re.search(footer, like.position.raw.removeprefix("A, row 4: "))
+
+
+def test_the_row_of_a_footer_begins_where_it_holds_something_before_the_table() -> None:
+    data = book({"A": [[None, "id"], [None, 1], ["Sum", 9]]})
+    assert table(data, footer="^Sum,9$", range="A1:B") == [["id"], ["1"]]
+
+
 def test_a_count_in_a_footer_is_a_whole_number_as_in_a_csv() -> None:
     data = book({"S": [["a"], *([number] for number in range(15)), ["Total 1.5"]]})
     with pytest.raises(TruncatedSourceError, match=r"declares no number of records: '1.5'"):
@@ -307,6 +337,34 @@ def test_each_sheet_has_a_footer_of_its_own_and_a_load_resumes_before_it() -> No
         assert told(batches(data, options, batch_bytes=4, resume=resume)) == told(found[number:])
 
 
+TOTALLED: Rows = [["id"], [1], ["Total 1"]]
+PLAIN: Rows = [["id"], [2]]
+
+
+@pytest.mark.parametrize("sheets", [{"A": TOTALLED, "B": PLAIN, "C": []}, {"A": PLAIN, "B": [], "C": TOTALLED}])
+def test_of_several_sheets_some_may_lack_their_footer(sheets: dict[str, Rows]) -> None:
+    """A load resumes after any batch, and does not count the sheets it has loaded as lacking."""
+    options = replace(XLSX, footer=r"^Total (?P<rows>\d+)", sheets=(SheetTable("?"),))
+    found = batches(book(sheets), options)
+    assert sum(batch.count for batch in found) == 2
+    assert not [reject for batch in found for reject in batch.rejects]
+    for number, batch in enumerate(found, 1):
+        resume = Resume(chunk=number, offset=batch.end, row=batch.first_row + batch.count)
+        assert told(batches(book(sheets), options, resume=resume)) == told(found[number:])
+
+
+def test_not_all_of_several_sheets_may_lack_their_footer() -> None:
+    options = replace(XLSX, footer="^Total", sheets=(SheetTable("?"),))
+    with pytest.raises(TruncatedSourceError, match="sheets 'A', 'B': after the last record, no row matches"):
+        batches(book({"A": PLAIN, "B": [], "Totals": TOTALLED}), options)
+
+
+def test_a_footer_of_several_sheets_declares_their_records_where_it_is_there() -> None:
+    options = replace(XLSX, footer=r"^Total (?P<rows>\d+)", sheets=(SheetTable("?"),))
+    with pytest.raises(TruncatedSourceError, match="sheet 'B': the footer declares 1 record, the sheet has 2"):
+        batches(book({"A": PLAIN, "B": [["id"], [1], [2], ["Total 1"]]}), options)
+
+
 TEXTS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=5)
 
 
@@ -331,7 +389,7 @@ def test_wherever_a_table_stands_its_rows_are_the_same(
     wanted = [names, *rows]
     assert table(data, skip_rows=len(top), skip_footer=1) == wanted
     assert table(data, range=f"{first}{start}:{last}{end}") == wanted
-    assert table(data, find_header=True, declared=("paid", "id no"), footer="^Total:,(?P<rows>.*)") == wanted
+    assert table(data, find_header=True, declared=("paid", "id no"), footer="^Total:,,(?P<rows>.*)") == wanted
 
 
 # Several sheets.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,10 +13,11 @@ from typing import BinaryIO
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, empty_batch, gather
 from penstock.formats.header import field_names
-from penstock.formats.xlsx.footer import without_footer
+from penstock.formats.xlsx.footer import Footers
 from penstock.formats.xlsx.header_search import find_header
 from penstock.formats.xlsx.limits import WorkbookLimits
-from penstock.formats.xlsx.sheet import SheetRow, sheet_rows, shown
+from penstock.formats.xlsx.row_line import line_of
+from penstock.formats.xlsx.sheet import SheetRow, sheet_rows
 from penstock.formats.xlsx.sheet_choice import choose_sheets
 from penstock.formats.xlsx.strings import Strings
 from penstock.formats.xlsx.workbook import Sheet, Workbook
@@ -90,12 +89,13 @@ def parse_xlsx(
     with Workbook(file, limits) as workbook:
         chosen = choose_sheets(workbook.sheets, options)
         strings = Strings(workbook, limits.strings_bytes)
+        footers = Footers(options)
         row = 1
         for number, (sheet, table) in enumerate(chosen):
             within = area if table else WHOLE_SHEET
             rows = sheet_rows(workbook, sheet.part, strings, options.max_record, within, typed=options.typed_cells)
             with _naming(sheet, options):
-                opened = _open_sheet(rows, sheet, table, options, area)
+                opened = _open_sheet(rows, sheet, table, options, area, footers=footers)
             if opened is None:
                 continue
             names, cutter = opened
@@ -117,10 +117,17 @@ def parse_xlsx(
                 yield replace(batch, sheet=sheet.name, offset=number, end=number)
             if empty:
                 yield replace(empty_batch(names, row), sheet=sheet.name, offset=number, end=number)
+        footers.check()
 
 
 def _open_sheet(
-    rows: Iterator[SheetRow], sheet: Sheet, table: SheetTable | None, options: ParseOptions, area: CellRange
+    rows: Iterator[SheetRow],
+    sheet: Sheet,
+    table: SheetTable | None,
+    options: ParseOptions,
+    area: CellRange,
+    *,
+    footers: Footers,
 ) -> tuple[tuple[str, ...], RowCutter] | None:
     """Read the header of a sheet. Return its names and a cutter of its records; None for an empty sheet."""
     if table is None:
@@ -132,13 +139,13 @@ def _open_sheet(
     if options.header:
         header = find_header(rows, table.declared) if options.find_header else next(rows, None)
         if header is None:
-            # A footer may not be missing either.
-            next(without_footer(rows, sheet.name, options), None)
+            # It lacks its footer, too.
+            next(footers.cut(rows, sheet.name, left), None)
             return None
         if area.fixed and not options.find_header and header.number != area.first_row:
             raise HeaderRowError(f"row {area.first_row:,}, the first of {options.range}, holds no header", offset=0)
         left, names = _header(header, options.columns)
-    records = without_footer(rows, sheet.name, options)
+    records = footers.cut(rows, sheet.name, left)
     return names, RowCutter(records, sheet.name, left=left, width=len(names), max_record=options.max_record)
 
 
@@ -218,9 +225,9 @@ class RowCutter:
         return [self._span(index, row) for index, row in good]
 
     def _span(self, number: int, row: SheetRow) -> RecordSpan:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(shown(row.cells))
-        return RecordSpan(number, 0, f"{self._sheet}, row {row.number}: {text.getvalue()}"[:RAW_LIMIT].encode())
+        return RecordSpan(
+            number, 0, f"{self._sheet}, row {row.number}: {line_of(row, self._left)}"[:RAW_LIMIT].encode()
+        )
 
 
 def _header(row: SheetRow, columns: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
