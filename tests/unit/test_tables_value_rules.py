@@ -25,6 +25,7 @@ from table_batches import records, rows
 T = ColumnType
 COMMA = ValueRules(decimal=",", thousands=(".",))
 ACCOUNT = ValueRules(thousands=(",",), negative=(Negative.PARENTHESES, Negative.TRAILING), currency=("$", "EUR"))
+TRAILING = ValueRules(negative=(Negative.TRAILING,))
 
 INDIA = ValueRules(timezone="Asia/Kolkata")
 EARLIER, LATER = (ValueRules(timezone="Europe/Berlin", fold=fold) for fold in (Fold.EARLIER, Fold.LATER))
@@ -69,7 +70,10 @@ def both(declared: Column, *cells: str) -> list[object]:
          ("-1234.50", "-5.00", "-3", "5", "5", "-5", "-5", "5", "-5", "-5", "-5")),
         (ValueRules(decimal=",", percent=Percent.FRACTION), ("12,5 %", "100%", "-3\u00a0%"), ("0.125", "1", "-0.03")),
         (ValueRules(percent=Percent.POINTS), ("12.5 %", "100%"), ("12.5", "100")),
-        (ValueRules(percent=Percent.FRACTION, negative=(Negative.TRAILING,)), ("5-%", "5%-"), ("-0.05", "-0.05")),
+        (ValueRules(percent=Percent.FRACTION, negative=(Negative.TRAILING,)), ("5-%", "5%-", "5+%", "5 %+", "+5%"),
+         ("-0.05", "-0.05", "0.05", "0.05", "0.05")),
+        (TRAILING, ("12.50-", "12.50+", "1e+3", "+7", "0000088782+"), ("-12.50", "12.50", "1000", "7", "88782")),
+        (ACCOUNT, ("1,234.50+", "5+ EUR", "$5+", "3.00+", "3 EUR+"), ("1234.50", "5", "5", "3.00", "3")),
     ],
 )  # fmt: skip
 def test_numbers_are_written_as_the_column_says(
@@ -93,6 +97,8 @@ def test_numbers_are_written_as_the_column_says(
         (ValueRules(thousands=(",",), indian=True), "1,234,567"),
         (ValueRules(thousands=(",",)), "12,34,567"),
         *((ACCOUNT, text) for text in ("(-5)", "-(5)", "(5", "5)", "-5-", "(5)-", "$5$", "$5EUR")),
+        *((ACCOUNT, text) for text in ("+5+", "-5+", "+5-", "5+-", "5++", "(5)+", "(5+)", "+", "5 +")),
+        *((rules, "5+") for rules in (COMMA, ValueRules(negative=(Negative.PARENTHESES,)))),
         *((ACCOUNT, text) for text in ("$  5", "£5", "()", "$")),
         *((ValueRules(percent=Percent.FRACTION), text) for text in ("12.5", "%", "5%%", "1e3%", "% 5")),
     ],
@@ -158,8 +164,8 @@ def test_a_number_in_any_style_is_read_back(data: st.DataObject) -> None:
         text = whole + (decimal + fraction if fraction.strip("0") else "")
         sign = data.draw(st.sampled_from(["", "€", "€ ", "kr.", " kr.", "\u00a0€"]))
         text = sign + text if sign and not sign[0].isspace() else text + sign
-        styles = ["-{}", "({})", "{}-"]
-        texts.append(data.draw(st.sampled_from(styles)).format(text) if number < 0 else text)
+        styles = ["-{}", "({})", "{}-"] if number < 0 else ["{}", "+{}", "{}+"]
+        texts.append(data.draw(st.sampled_from(styles)).format(text))
     assert read(column(T.NUMERIC, rules), *texts) == (written, [])
 
 

@@ -82,7 +82,9 @@ class NumberConversion(Conversion):
         for blank in BLANKS:
             joined = joined.replace(blank, "")
         if Negative.TRAILING in rules.negative:
-            joined = _TRAILING.sub(r"-\1", joined.replace("-%", "%-") if rules.percent else joined)
+            if rules.percent:
+                joined = joined.replace("-%", "%-").replace("+%", "%+")
+            joined = _TRAILING.sub(r"-\1", joined.replace("+\n", "\n").removesuffix("+"))
         if Negative.PARENTHESES in rules.negative:
             joined = joined.replace("(", "-").replace(")", "")
         return joined.replace("%", _PERCENT if rules.percent is Percent.FRACTION else "")
@@ -117,7 +119,7 @@ def _pattern(rules: ValueRules, groups: str) -> str:
     signs = "|".join(map(re.escape, sorted(rules.currency, key=len, reverse=True)))
     before, behind = (f"(?:(?:{signs}){blank})?", f"(?:{blank}(?:{signs}))?") if signs else ("", "")
     opening, closing = (r"\(?", r"\)?") if Negative.PARENTHESES in rules.negative else ("", "")
-    trailing = "-?" if Negative.TRAILING in rules.negative else ""
+    trailing = "[+-]?" if Negative.TRAILING in rules.negative else ""
     point = re.escape(rules.decimal)
     exponent = "" if rules.percent else "(?:[eE][+-]?[0-9]{1,6})?"
     ungrouped = rf"(?:[0-9]+(?:{point}[0-9]*)?|{point}[0-9]+){exponent}"
