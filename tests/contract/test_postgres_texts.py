@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from penstock.destinations.postgres.types import storages
+from penstock.source_check.array_texts import read_array
 from penstock.tables import literals
 from penstock.tables.database_texts import text_kind
 from postgres_database import Database
@@ -109,3 +110,28 @@ def test_an_invalid_range_is_detected(text: str) -> None:
     for read in (literals.bounds, literals.bounds_of_many):
         with pytest.raises(literals.NotWellFormedError):
             list(read(text))
+
+
+TOKENS = ["{", "}", ",", "a", " ", '"b"', "\\,", "NULL"]
+
+
+def test_arrays_are_read_as_the_database_reads_them(database: Database) -> None:
+    database.execute(
+        "CREATE FUNCTION taken(v text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS "
+        "'BEGIN RETURN v::text[]; EXCEPTION WHEN data_exception OR program_limit_exceeded THEN RETURN NULL; END'"
+    )
+    inside = ["".join(tokens) for length in range(6) for tokens in product(TOKENS, repeat=length)]
+    texts = [f"{{{text}}}" for text in inside[: 8**4 + 8**3]] + [f"{{{{{text}}},{{c}}}}" for text in inside[:600]]
+    texts += ["", " ", "a", "{}x", "{", "[1]={a}", "[0:1]={a,b}", "[1:2]={a}", "[2][1]={{a},{b}}", "[2]={{a},{b}}"]
+    texts += ["{{{{{{a}}}}}}", "{{{{{{{a}}}}}}}"]
+    with psycopg.connect(database.dsn) as connection:
+        if connection.info.server_version < 170_000:
+            pytest.skip("refuses lists of empty lists, and takes some of different depth")
+        query = "SELECT t, taken(t) IS NOT NULL, array(SELECT unnest(taken(t))) FROM unnest(%s::text[]) AS t"
+        for text, is_taken, elements in connection.execute(query, [texts]).fetchall():
+            try:
+                found = read_array(text)
+            except literals.NotWellFormedError:
+                assert not is_taken, text
+            else:
+                assert (is_taken, elements) == (True, found), text

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from penstock_cli.main import main
 from postgres_database import Database
+from table_loads import in_one_pass, route
 
 pytest_plugins = ["postgres_fixtures"]
 
@@ -175,3 +176,64 @@ def test_rows_that_repeat_the_key_of_the_route_are_counted(tmp_path: Path) -> No
     assert "key (id): 1 row with a key that came before (the last row of each wins)" in result.stdout
     (key,) = answer(path, *options)["tables"][0]["keys"]
     assert key == {"columns": ["id"], "repeats": 1, "rows": 3, "unique": False}
+
+
+# Element types, with arrays of which a load takes some.
+ARRAYS = {
+    "text": ["{a b, c}", "{", "a", "{a,}", "{{a},{b,c}}", '{"a"b}', "{}", r'{"a\"b",c\,d,NULL}', "[2:3]={a,b}"],
+    "integer": ["{1,NULL}", "{1,x}", "{12.0}", "{9223372036854775808}", "{ +1 , -2 }", '{""}', "{{1},{2}}"],
+    "numeric": ["{1.5,1e3}", "{1,5x}", "{NaN}", "{1.5.0}"],
+    "float": ["{1e400}", "{inf}", "{1.5}", "{1:5}"],
+    "boolean": ["{t,FALSE,of}", "{ja}", "{on,0}", "{o}"],
+    "date": ["{2024-02-29}", "{2023-02-29}", "{03.04.05}", "{today}"],
+    "timestamp": ["{2024-02-29 10:00}", "{2024-02-30 10:00}", "{2024-02-29 24:00}", "{10:00}", "{infinity}"],
+    "json": [r'{"{\"a\": 1}"}', "{a}", "{1}"],
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_arrays_are_refused_that_a_load_refuses(tmp_path: Path, database: Database, kind: str) -> None:
+    table = f"create = true\ncolumns = [{{ name = 'id', type = 'integer' }}, {{ name = 'v', type = '{kind}[]' }}]"
+    data = "".join(json.dumps({"id": n, "v": array}) + "\n" for n, array in enumerate(ARRAYS[kind]))
+    path, routes = tmp_path / "t.jsonl", tmp_path / "routes.toml"
+    path.write_text(data)
+    routes.write_text(route(table))
+    new = answer(path, "--routes", routes)
+    loaded = in_one_pass(database, "t.jsonl", data, table)
+    existing = answer(path, "--routes", routes, "--dsn", database.dsn)
+    assert 0 < len(loaded.rejects) < len(ARRAYS[kind])
+    for found in (new, existing):
+        assert [reject["row"] for reject in found["first_rejects"]] == loaded.rejected
+        assert {reject["column"] for reject in found["first_rejects"]} == {"v"}
+
+
+def test_elements_are_within_the_limits_of_the_table(tmp_path: Path, database: Database) -> None:
+    database.execute("CREATE TABLE orders (id int[], name varchar(3)[] NOT NULL, amount numeric(4,2)[], who uuid[])")
+    rows = [
+        {"id": [1, None], "name": ["abc", "def"], "amount": [99.99], "who": ["x"]},
+        {"id": [2**31], "name": [], "who": "{}"},
+        {"name": ["abcd"]},
+        {"name": None},
+        {"name": [], "amount": [100]},
+        {"name": [], "amount": ["1.239"]},
+        {"name": [], "who": "x"},
+    ]
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    routes = tmp_path / "routes.toml"
+    columns = ", ".join(f"{{ name = '{name}' }}" for name in ("id", "name", "amount", "who"))
+    routes.write_text(route(f"columns = [{columns}]", "postgresql:orders"))
+    found = answer(path, "--routes", routes, "--dsn", database.dsn)["first_rejects"]
+    assert [(one["row"], one["column"]) for one in found] == [
+        *[(2, "id"), (3, "name"), (4, "name"), (5, "amount"), (6, "amount"), (7, "who")]
+    ]
+
+
+def test_reasons_of_arrays_show_no_value_where_columns_are_protected(tmp_path: Path) -> None:
+    columns = "[{ name = 'v', type = 'integer[]' }, { name = 'mail', hash = 'sha256' }]"
+    routes = tmp_path / "routes.toml"
+    routes.write_text(route(f"columns = {columns}"))
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"v": ["ann@example.org"], "mail": "x"}\n')
+    (reject,) = answer(path, "--routes", routes)["first_rejects"]
+    assert (reject["reason"], reject["raw"]) == ("(hidden) is not an integer", "")

@@ -10,13 +10,13 @@ from decimal import Decimal
 @dataclass(frozen=True, slots=True)
 class ColumnLimits:
     """The limits of one column of a ``type`` in SQL. ``length``: maximum characters of a text. ``least`` and ``most``
-    bound a number. None: any."""
+    bound a number. None: any. Of an array, these are the limits of its elements."""
 
     type: str
     nullable: bool = True
     length: int | None = None
-    least: int | None = None
-    most: int | None = None
+    least: int | Decimal | None = None
+    most: int | Decimal | None = None
 
     @property
     def is_limited(self) -> bool:

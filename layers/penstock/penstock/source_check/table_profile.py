@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from penstock.model.column import Column
 from penstock.model.load import Rows
 from penstock.model.record import Reject
 from penstock.model.table import Mode, Table
 from penstock.model.table_limits import TableLimits
+from penstock.source_check.array_check import ArrayCheck, is_array
 from penstock.source_check.column_profile import ColumnProfile
 from penstock.source_check.key_watch import KeyWatch
+from penstock.tables.protection import without_quotes
 
 TWICE = "the key ({columns}) comes a second time in the source, and the table has a unique index on it"
 
@@ -43,13 +46,23 @@ class TableProfile:
         return [*self._refused(rows), *self._repeated(rows)]
 
     def _refused(self, rows: Rows) -> Iterator[Reject]:
+        columns = {column.name: column for column in rows.table.columns}
         for name, values in zip(rows.names, rows.columns, strict=True):
-            limits = self._limits.columns.get(name)
-            if limits is None or not limits.is_limited:
+            refusal = self._refusal(columns[name])
+            if refusal is None:
                 continue
             for position, value in enumerate(values):
-                if reason := limits.refusal(value):
-                    yield Reject(rows.position(position), reason, name)
+                if reason := refusal(value):
+                    shown = without_quotes(reason) if rows.table.protects else reason
+                    yield Reject(rows.position(position), shown, name)
+
+    def _refusal(self, column: Column) -> Callable[[object], str] | None:
+        """What says why the table refuses a value of a column; None if it takes any."""
+        limits = self._limits.columns.get(column.name)
+        if not is_array(column):
+            return limits.refusal if limits and limits.is_limited else None
+        check = ArrayCheck(column, limits)
+        return lambda value: limits.refusal(None) if limits and value is None else check.refusal(value)
 
     def _repeated(self, rows: Rows) -> Iterator[Reject]:
         for watch in self.unique:

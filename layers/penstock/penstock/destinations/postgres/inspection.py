@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeVar
 
 import psycopg
@@ -113,13 +114,15 @@ def _limits(connection: Connection, relation: Relation) -> TableLimits:
 
 
 def _limits_of(sql: str, nullable: bool) -> ColumnLimits:
-    most: int | None = None
-    least: int | None = None
-    if bound := _INTEGERS.get(sql):
+    most: int | Decimal | None = None
+    least: int | Decimal | None = None
+    # The limits of an array are those of its elements.
+    element = sql.removesuffix("[]")
+    if bound := _INTEGERS.get(element):
         least, most = -bound, bound - 1
-    elif numeric := _NUMERIC.fullmatch(sql):
+    elif numeric := _NUMERIC.fullmatch(element):
         # The decimal places are checked with the value: they may not be rounded.
-        most = 10 ** max(0, int(numeric[1]) - int(numeric[2]))
-        least = -most
+        most = Decimal((0, (9,) * int(numeric[1]), -int(numeric[2])))
+        least = most.copy_negate()
     text = _TEXT.match(sql)
     return ColumnLimits(sql, nullable, int(text[1]) if text else None, least, most)
