@@ -100,7 +100,7 @@ def test_a_later_line_is_no_header_by_the_usual_delimiter() -> None:
         (
             "Title\nid,nam\n1,2\n",
             AUTO,
-            "none of the first 3 lines .*; the nearest, line 2, lacks 'name', and has 'nam'",
+            "none of the first 3 lines .*; the nearest, line 2, lacks 'name' .did you mean 'nam'.., and has 'nam'",
         ),
         ("Title\nID\n", AUTO, "none of the first 2 lines holds all declared columns: 'id', 'name'"),
         ("T\nU\nid;x\n", replace(AUTO, skip_lines=1), "first 2 lines after line 1 .*, line 3, lacks 'name'"),

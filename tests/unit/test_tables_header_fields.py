@@ -14,6 +14,7 @@ from penstock.model.rescue_column import with_rescue
 from penstock.model.table import Choice, Evolve, Table, TablePlan
 from penstock.tables import ChunkBuilder, Form, complete, field_warnings
 from penstock.tables.raw_csv import csv_validator
+from penstock.tables.row_converter import RowConverter
 from table_batches import rows
 
 HEADER = ["id", "", "name", "name", " "]
@@ -97,3 +98,20 @@ def test_rows_of_fields_by_position_need_not_be_parsed() -> None:
     assert found
     assert found.names == ("a", "b")
     assert csv_validator(Table("t", (Column("a", source="#1"), Column("b", source="#1"))), ("", ""), ",", '"') is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            ["id", "Name", "DAY"],
+            "table t: the header lacks 'Name' (did you mean 'Nane'?), 'DAY' (did you mean 'day'?)",
+        ),
+        (["id", "Name"], "table t, column 'Name': the header lacks 'Name'; did you mean 'Nane'? It has 'id', 'Nane'"),
+        ([f"column {n}" for n in range(12)], "'column 9' and 2 others; it has 'id', 'Nane', 'day'"),
+    ],
+)
+def test_all_columns_that_a_header_lacks_are_named(columns: list[str], message: str) -> None:
+    with pytest.raises(InvalidTableError) as error:
+        RowConverter(Table("t", tuple(map(Column, columns))), ("id", "Nane", "day"))
+    assert message in str(error.value)

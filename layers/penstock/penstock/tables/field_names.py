@@ -1,11 +1,9 @@
-"""Field names that no table can have (JSON allows any text as a name), and the name that is probably meant."""
+"""Field names that no table can have (JSON allows any text as a name)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
-from itertools import islice
 
 from penstock.model.record import Batch, Reject
 from penstock.tables.column_kinds import check_storable
@@ -20,23 +18,6 @@ def name_problem(name: str) -> str:
     except ValueError as error:
         return f"the name of a field {error}"
     return ""
-
-
-# Names of a header that are compared, and characters of each: difflib takes quadratic time.
-COMPARED, COMPARED_LENGTH = 1000, 100
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The words for a message that suggest a name that differs by case, blanks or a letter; empty if none does."""
-    candidates = [each for each in islice(names, COMPARED) if len(each) <= COMPARED_LENGTH]
-    alike = [each for each in candidates if _folded(each) == _folded(name)]
-    if not alike and len(name) <= COMPARED_LENGTH:
-        alike = get_close_matches(name, candidates, 1, cutoff=0.8)
-    return f"; did you mean {alike[0]!r}?" if alike else ""
-
-
-def _folded(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def without_impossible_names(batch: Batch) -> Batch:

@@ -7,10 +7,11 @@ from typing import cast
 
 from penstock.errors import InvalidTableError
 from penstock.model.column import ANY, Column, FieldCounts
+from penstock.model.likely_name import did_you_mean
 from penstock.model.record import Batch
 from penstock.model.table import Table, TablePlan
 from penstock.model.wording import counted
-from penstock.tables.field_names import did_you_mean, name_problem
+from penstock.tables.field_names import name_problem
 from penstock.tables.header_fields import fields_without
 
 _JSON_PATHS = "Correct the column's `from` in the route: the names of keys, outermost first, joined by dots."

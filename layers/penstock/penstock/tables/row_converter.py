@@ -23,16 +23,12 @@ from penstock.model.xml_values import TextElement, UntypedRecord
 from penstock.tables.cells import as_texts, getter
 from penstock.tables.column_reader import ColumnReader, RejectReasons, default_of
 from penstock.tables.documents import JsonKind, WrittenJsonKind
-from penstock.tables.field_names import did_you_mean, name_problems
+from penstock.tables.field_names import name_problems
 from penstock.tables.field_watch import has_field, path_of
 from penstock.tables.forms import FORMS, Form
-from penstock.tables.header_fields import places_of
+from penstock.tables.header_fields import positions_of
 from penstock.tables.kind_choice import is_converted
 from penstock.tables.rescue import Rescue, is_rescued, raw_value
-
-# Characters of a message that lists a header.
-MESSAGE = 1000
-
 
 Texts: TypeAlias = "tuple[Sequence[str | None], Mapping[int, str]]"
 """A column of texts, and why some values (by position) have no text."""
@@ -64,7 +60,7 @@ class RowConverter:
         self.columns = [column for column in table.columns if not table.rescue or column.name != table.rescue]
         self.fields = [column for column in self.columns if not column.metadata]
         self.has_header = bool(names)
-        self.positions = [_position(table, column, names) for column in self.fields] if names else []
+        self.positions = positions_of(table, self.fields, names) if names else []
         _refuse_raw(table, self.fields, self.positions)
         self.getters = [getter(path_of(column)) for column in self.fields]
         self.readers = [ColumnReader(column, table, self.form, json=not names) for column in self.columns]
@@ -73,9 +69,9 @@ class RowConverter:
             self.rescue_reader = ColumnReader(table.columns[self.rescue.position], table, self.form, json=True)
             if type(self.rescue_reader.kind) is JsonKind and self.form.values is None:
                 self.rescue_reader.kind = WrittenJsonKind()
+        places = dict(zip(self.fields, self.positions, strict=False))
         self.raw_values = [
-            raw_value(column, _position(table, column, names) if names else None) if is_rescued(table, column) else None
-            for column in self.columns
+            raw_value(column, places.get(column)) if is_rescued(table, column) else None for column in self.columns
         ]
 
     def convert(self, batch: Batch) -> tuple[Rows, tuple[Reject, ...]]:
@@ -202,22 +198,3 @@ def _refuse_raw(table: Table, columns: Sequence[Column], positions: Sequence[int
                 f"masks: both take field {place + 1}",
                 hint="Leave one of them out, or take another field.",
             )
-
-
-def _position(table: Table, column: Column, names: Sequence[str]) -> int:
-    source = column.source or column.name
-    found = places_of(source, names)
-    if len(found) == 1:
-        return found[0]
-    message = f"table {table.name}, column {column.name!r}: the header "
-    if found:
-        raise InvalidTableError(
-            f"{message}has {source!r} {len(found)} times",
-            hint=f'Take one of them by its position, such as `from = "#{found[0] + 1}"` in the route.',
-        )
-    if any(each.is_protected for each in table.columns):
-        # A file without a header has a record in its place.
-        raise InvalidTableError(f"{message}lacks {source!r}; it is not shown, because the route protects columns")
-    meant = did_you_mean(source, names)
-    known = f"{meant} It has" if meant else "; it has"
-    raise InvalidTableError(f"{message}lacks {source!r}{known} {', '.join(map(repr, names))}"[:MESSAGE])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from penstock.errors import InvalidTableError
+from penstock.model.likely_name import did_you_mean
 from penstock.model.record import Batch, RecordPosition, Reject
 from penstock.model.sheet_names import meaning
 from penstock.model.table import Choice, Table
@@ -63,7 +64,9 @@ class TableRouter:
         if len(places) != 1:
             field = self.choice.payload or self.choice.field
             has = f"has {len(places)} times" if places else "lacks"
-            raise InvalidTableError(f"records are chosen by {field!r}, which the header {has}")
+            protects = any(column.is_protected for table in self.choice.tables.values() for column in table.columns)
+            meant = "" if places or protects else did_you_mean(field, names)
+            raise InvalidTableError(f"records are chosen by {field!r}, which the header {has}{meant}")
         position = places[0]
 
         def examine(row: object) -> tuple[str | None, Row]:

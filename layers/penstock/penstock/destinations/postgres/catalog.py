@@ -14,8 +14,8 @@ from penstock.destinations.postgres.rights import Right, check_rights, denied, n
 from penstock.destinations.postgres.types import mark
 from penstock.errors import DestinationMissingError, InvalidTableError
 from penstock.model.column import Column, ColumnType
+from penstock.model.likely_name import did_you_mean
 from penstock.model.table import Mode, Table
-from penstock.tables.field_names import did_you_mean
 
 # The advisory lock that keeps loaders of several spans from creating things at the same time.
 DDL_LOCK = 0x70656E73746F636B  # "penstock"

@@ -15,6 +15,7 @@ from penstock.formats.csv.footer import likely_footer
 from penstock.formats.csv.records import Dialect, Fields, dialect_of
 from penstock.formats.window import Window
 from penstock.model.column import NAME_LENGTH
+from penstock.model.likely_name import with_likely_names
 from penstock.model.parse_options import MOST_LINES, ParseOptions
 from penstock.model.wording import counted
 
@@ -212,7 +213,7 @@ def _at_header(feed: Window, dialects: Sequence[Dialect], options: ParseOptions,
 
 def _not_found(nearest: _Search, feed: Window, skipped: int) -> HeaderRowError:
     """The error if no line holds all declared columns."""
-    names = ", ".join(map(repr, nearest.lacking))
+    names = with_likely_names(nearest.lacking, nearest.others)
     has = f", and has {', '.join(map(repr, nearest.others[:_LISTED]))}" if nearest.others else ""
     where = f"; the nearest, line {skipped + nearest.line:,}, lacks {names}{has}" if nearest.line else f": {names}"
     after = f" after line {skipped:,}" if skipped else ""

@@ -7,12 +7,11 @@ from itertools import islice
 
 from penstock.errors import HeaderRowError
 from penstock.formats.xlsx.sheet import SheetRow
+from penstock.model.likely_name import with_likely_names
 from penstock.model.wording import counted
 
 # Rows that hold anything, in which a header is looked for.
 ROWS = 1000
-# Names of columns that the error lists.
-_LISTED = 10
 
 
 def find_header(rows: Iterator[SheetRow], declared: Sequence[str]) -> SheetRow | None:
@@ -21,6 +20,7 @@ def find_header(rows: Iterator[SheetRow], declared: Sequence[str]) -> SheetRow |
     Raises HeaderRowError, which names the row that lacks the fewest of them.
     """
     examined, closest, lacking = 0, 0, list(declared)
+    others: list[str] = []
     for examined, row in enumerate(islice(rows, ROWS), 1):  # noqa: B007  # used after the loop
         present = set(row.cells)
         absent = [name for name in declared if name not in present]
@@ -28,10 +28,10 @@ def find_header(rows: Iterator[SheetRow], declared: Sequence[str]) -> SheetRow |
             return row
         if len(absent) < len(lacking):
             closest, lacking = row.number, absent
+            others = [str(cell) for cell in row.cells if cell and cell not in declared]
     if not examined:
         return None
-    others = f" and {len(lacking) - _LISTED:,} others" if len(lacking) > _LISTED else ""
-    names = ", ".join(map(repr, lacking[:_LISTED])) + others
+    names = with_likely_names(lacking, others)
     where = f"; the closest, row {closest:,}, lacks {names}" if closest else f": {names}"
     raise HeaderRowError(
         f"none of the first {counted(examined, 'row')} holds all columns that the route declares{where}",
