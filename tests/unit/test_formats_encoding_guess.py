@@ -24,6 +24,8 @@ TEXTS = {
     "Japanese": "東京都港区,日本語のテキスト,パートナー\n",
     "Chinese": "北京市,中文文本测试,合作伙伴\n",
     "Korean": "서울특별시,한국어 문장\n",
+    "Russian": "Иванов Иван;Санкт-Петербург\n",
+    "Greek": "Αθήνα;Θεσσαλονίκη\n",
 }
 
 
@@ -44,6 +46,11 @@ TEXTS = {
         ("Czech", "cp1250"),
         ("Japanese", "cp932"),
         ("Chinese", "gb18030"),
+        ("Korean", "cp949"),
+        ("Russian", "cp1251"),
+        ("Russian", "koi8-r"),
+        ("Russian", "cp866"),
+        ("Greek", "cp1253"),
     ],
 )
 def test_a_text_that_is_read_as_guessed_is_what_was_written(language: str, encoding: str) -> None:
@@ -63,8 +70,8 @@ def test_a_text_that_is_read_as_guessed_is_what_was_written(language: str, encod
         ("Zoë €".encode(), "utf-8", "2 characters beyond ASCII, all of them valid UTF-8"),
         ("Zoë €".encode()[:-1], "utf-8", "2 characters beyond ASCII"),
         (GERMAN.encode("cp1252"), "cp1252", "not UTF-8 at byte 4; in cp1252 its bytes are ßüöÄ„“€"),
-        ("naïve".encode("cp1252"), "cp1252", "undecided: cp1250 would do as well"),
-        ("서울특별시".encode("cp949"), "gb18030", "cp949 would do as well"),
+        ("naïve".encode("cp1252"), "cp1252", "undecided: cp1250 (ď for ï) would do as well"),
+        ("서울특별시".encode("cp949"), "cp949", "gb18030 (辑 for 서, 匡 for 울, 漂 for 특)"),
         (b"a\xb0b\xb1c", "latin-1", "undecided"),
     ],
 )
@@ -72,6 +79,39 @@ def test_the_evidence_is_told(data: bytes, name: str, evidence: str) -> None:
     guess = guess_encoding(data)
     assert guess.name == name
     assert evidence in guess.evidence
+
+
+@pytest.mark.parametrize(
+    "text", ["Grüße", "Süß", "Süße\nGrüße", "weiß\ngroß", "créé;Noël", "Öfen;größer", "Ü-Ei\nÄpfel"]
+)
+@pytest.mark.parametrize("encoding", ["cp1252", "iso8859-15"])
+def test_accents_in_words_are_no_asian_characters(text: str, encoding: str) -> None:
+    data = f"id;name\n1;{text}\n".encode(encoding)
+    guess = guess_encoding(data)
+    assert data.decode(guess.name) == data.decode(encoding)
+    assert not guess.others
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("größe Öfen", "cp850"),
+        ("weiß", "cp850"),
+        ("Москва\nТула", "cp1251"),  # noqa: RUF001  # Russian
+        ("привет", "koi8-r"),
+        ("שלום;ירושלים", "cp1255"),
+        ("yıl;şeker", "cp1254"),  # noqa: RUF001  # Turkish
+        ("東京", "cp932"),
+        ("東京", "euc_jp"),
+        ("北京", "gb18030"),
+        ("北京", "big5"),
+        ("김철수", "cp949"),
+    ],
+)
+def test_a_text_of_few_words_is_read_right_or_is_undecided(text: str, encoding: str) -> None:
+    data = f"id;name\n1;{text}\n".encode(encoding)
+    guess = guess_encoding(data)
+    assert data.decode(guess.name) == data.decode(encoding) or "undecided: " in guess.evidence
 
 
 @given(st.binary(max_size=60))
