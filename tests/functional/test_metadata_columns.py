@@ -131,6 +131,14 @@ def test_the_time_of_the_first_claim_survives_retry_and_redrive(database: Databa
     assert (times, len(stored(database, "id"))) == ({first}, 599)
 
 
+def test_an_optional_group_that_takes_no_part_is_null(database: Database) -> None:
+    groups = '{ name = "partner", from = "$key.partner" }, { name = "part", from = "$key.part", type = "integer" },'
+    pattern = r"key_pattern = '(?P<partner>[a-z]+)(?:_(?P<part>\d+))?'"
+    plant = small.Plant(database, people(groups, pattern))
+    plant.outcomes(plant.drop("acme.csv", b"id\n1\n"), plant.drop("acme_07.csv", b"id\n2\n"))
+    assert stored(database, "partner, part") == [("acme", None), ("acme", 7)]
+
+
 def test_small_files_of_one_batch_keep_their_own_values(database: Database) -> None:
     loaded = '{ name = "loaded", from = "$loaded_at", type = "timestamp" }, { name = "job", from = "$job" },'
     key = '{ name = "file", from = "$key" }, { name = "size", from = "$size", type = "integer" },'

@@ -100,6 +100,10 @@ def test_a_key_pattern_is_for_tables() -> None:
         (r"^(?P<dir>.*)/(?P<name>.*)_(?P<day>\d{8})", "/_" * 512),
         (r"^in(?:/(?P<a>[^/]+))?/(?P<b>[^/]+)\.csv(?:\.gz)?$", "in/" + "a/" * 510),
         (r"^(?:in|out)/(?P<a>\w+?)-(?P<b>[A-Z]{2,3})", "in/" + "-" * 1000),
+        (r"(?P<a>[a-z]+)_(?P<d>\d{8})(?:_(?P<v>\d+))?\.csv$", "a_" + "1_" * 511),
+        (r"(?P<a>[a-z]+)(?:_(?P<v>\d+))?", "a" * 1024),
+        (r"^(?P<a>.*).*(?:_(?P<v>\d+))?", "_1" * 512),
+        (r"^(?P<a>.*).*(?:_(?P<v>(?:ab){200,}))", "_" + "ab" * 199 + "-_" * 300),
     ],
 )
 def test_an_accepted_pattern_takes_no_longer_than_seconds_on_any_key(pattern: str, key: str) -> None:
@@ -108,3 +112,9 @@ def test_an_accepted_pattern_takes_no_longer_than_seconds_on_any_key(pattern: st
     began = time.process_time()
     re.search(pattern, key)
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("pattern", [r"(?P<a>.+)(?:_(?P<v>\d+))?\.csv$", r"^(?P<a>.*).*(?:1(?P<v>\d+))?_"])
+def test_an_optional_group_that_shares_a_text_with_others_may_take_too_long(pattern: str) -> None:
+    with pytest.raises(InvalidRouteError, match="too many repeats that can share a text"):
+        plan('name = "c", from = "$key.v"', pattern=pattern)

@@ -4,7 +4,8 @@ It must not take forever on any key. Python's engine tries all ways in which rep
 within a repeat, alternatives within a repeat, and references are refused: they take exponential time. So are flags,
 with which a character may be another one. What is left takes as many steps as the repeats have ways to share the key,
 of at most 1,024 characters: at most `MOST_STEPS`. A repeat whose next character it cannot match, such as ``[^/]+/``,
-ends at one place only, and does not count.
+ends at one place only, and does not count. Nor does one at the end, also of an optional group, such as
+``(?:_(?P<v>[0-9]+))?``: with it, the key matches.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def read_key_pattern(fields: Fields) -> str:
     if not compiled.groupindex:
         raise fields.complain("key_pattern", "has no named group, such as (?P<partner>[a-z]+)")
     starts = 1 if nodes and nodes[0][0] is op.AT and nodes[0][1] in (op.AT_BEGINNING, op.AT_BEGINNING_STRING) else 0
-    if _steps(nodes) * (1 if starts else S3.max_key) > MOST_STEPS:
+    if _steps(nodes, is_end=True) * (1 if starts else S3.max_key) > MOST_STEPS:
         raise fields.complain(
             "key_pattern",
             "has too many repeats that can share a text, which may take very long on a key: begin it with ^, and "
@@ -94,13 +95,14 @@ def _flat(nodes: Sequence[Node], *, repeated: bool) -> Iterator[Node]:
             yield kind, what
 
 
-def _steps(nodes: Sequence[Node]) -> int:
-    """Return how many ways the repeats have to share a key, at most."""
+def _steps(nodes: Sequence[Node], *, is_end: bool) -> int:
+    """Return how many ways the repeats have to share a key, at most. ``is_end``: nothing of the expression follows."""
     steps = 1
     for number, (kind, what) in enumerate(nodes):
+        is_last = is_end and number == len(nodes) - 1
         if kind is op.BRANCH:
-            steps *= sum(map(_steps, what))
-        elif kind is op.MAX_REPEAT:
+            steps *= sum(_steps(choice, is_end=is_last) for choice in what)
+        elif kind is op.MAX_REPEAT and not is_last:
             least, most, inner = what
             follows = nodes[number + 1] if number + 1 < len(nodes) else None
             if not _ends_at(inner, follows):
