@@ -93,6 +93,9 @@ def test_an_option_of_a_column_is_for_the_types_of_the_page(option: str) -> None
         said = complaint(READERS["a column"], {"name": "n", "type": type_.value, option: OF_COLUMNS[option]})
         meant = type_ in re.findall(r"\w+", listed_types.replace("all but json", " ".join({*ColumnType} - {"json"})))
         assert (f" for {type_}" in said) != meant, said
+    said = complaint(READERS["a column"], {"name": "n", "type": "text[]", option: OF_COLUMNS[option]})
+    assert re.search(r"is (not )?for .*text", said), said
+    assert "all" not in listed_types or "all but json and arrays" in listed_types
 
 
 # The options that are refused for other formats.
