@@ -70,6 +70,34 @@ def test_titles_above_the_header_of_a_sheet_are_skipped(tmp_path: Path) -> None:
     assert (found["rows"], found["rejects"]) == (2, 1)
 
 
+def test_totals_below_a_sheet_are_no_record(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet
+    for row in (["Umsatz"], ["Nr", "Betrag"], [1, 2], [2, 3], ["Summe", 5]):
+        sheet.append(row)
+    sheet.merge_cells("A1:B1")
+    book.save(tmp_path / "made.xlsx")
+    route, found = checked(tmp_path, (tmp_path / "made.xlsx").read_bytes(), "in.xlsx")
+    assert route["parse"] == {"format": "xlsx", "skip_rows": 1, "footer": "^Summe"}
+    assert route["table"]["columns"][0] == {"name": "Nr", "type": "integer"}
+    assert (found["rows"], found["rejects"]) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nid;n\n1;2\n2;3\n",
+        "sep=;\nReport\nid;n;m\n1;2;3\n2;3;4\n",
+        'id,n\n1,2\n2,3\n"Total",5\n',
+        "id,n,m\n1,2,3\n2,3,4\n--\nEND\n",
+    ],
+)
+def test_what_is_around_the_records_is_left_out(tmp_path: Path, text: str) -> None:
+    _, found = checked(tmp_path, text.encode())
+    assert (found["rows"], found["rejects"]) == (2, 0)
+
+
 def test_what_stands_behind_the_sample_is_tried_with_all(tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text("id\n" + "1\n" * 1000 + "x\n")

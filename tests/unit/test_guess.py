@@ -35,6 +35,14 @@ def types_of(text: str) -> list[str]:
         ("Report,,\nof June,,\nid,name,n\n1,a,2\n2,b,3\n", {"skip_lines": 2, "header": True}),
         ("# a\n# b, c, d\nid,n\n1,2\n# d\n2,3\nTotal 2\n", {"comment": "#", "footer": "^Total", "header": True}),
         ("id,n\n1,2\n2,3\n3\n", {"footer": None}),
+        ("id,n\n1,2\n2,3\nTotal,5\n", {"footer": "^Total"}),
+        ('id,n\n1,2\n2,3\n"Total",5\n', {"footer": '^"Total'}),
+        ("id,n,m\n1,2,3\n2,3,4\n--\nEND\n", {"footer": "^--", "skip_footer": None}),
+        ("name,n\na,2\nb,3\nTotal,5\n", {"footer": None}),
+        ("id,n\n1,2\nTotal,3\n3,4\nTotal,5\n", {"footer": None}),
+        ("sep=;\nid;n\n1;1,5\n2;2,5\n", {"delimiter": ";", "header": True, "skip_lines": None, "columns": None}),
+        ("sep=,\nid,v\n1,a,junk\n2,b,,,\n3,c\nTRAILER 3\n", {"delimiter": ",", "footer": "^TRAILER", "columns": None}),
+        ("sep=;\nReport\nid;n;m\n1;2;3\n2;3;4\n", {"skip_lines": 2, "header": True}),
         ('id,n\n1,a "b\n2,c" d\n3,"e\n', {"quoting": "none"}),
         ("1,2.5\n2,3.5\n", {"header": False, "columns": ("column_1", "column_2")}),
         ('"",x\n"1",5\n"2",6\n', {"header": True, "columns": ("column_1", "x")}),
@@ -46,6 +54,11 @@ def types_of(text: str) -> list[str]:
 def test_a_dialect_is_found(text: str, expected: dict[str, object]) -> None:
     found = options_of(text)
     assert {name: found.get(name) for name in expected} == expected
+
+
+def test_a_last_record_that_may_be_a_footer_is_said_to_be() -> None:
+    _, _, notes = guess_csv(b"name,n\na,2\nb,3\nTotal,5\n", whole=True)
+    assert "undecided: the last record may be a footer: set footer = '^Total', if so" in notes
 
 
 def test_a_wide_header_is_no_title() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from penstock.formats.encoding_guess import EncodingGuess, guess_encoding
 from penstock.guess.columns import ColumnGuess, guess_column
@@ -14,6 +16,8 @@ from penstock.model.wording import counted
 
 # The candidates for a key that are named.
 KEYS = 5
+# The line by which a file tells Excel its delimiter. A load skips it, as one of skip_lines, if there are any.
+_STATED = re.compile(r'"?sep=([^\r\n"])"?(?:\r\n?|\n)', re.IGNORECASE)
 _NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "blank", ":": "colon"}
 
 
@@ -21,13 +25,19 @@ def guess_csv(head: bytes, *, whole: bool) -> tuple[list[Option], list[ColumnGue
     """Return the options, the columns and the notes for a CSV that begins with these bytes."""
     encoding = guess_encoding(head)
     text = head.decode(encoding.name, "replace").removeprefix("\ufeff")
-    dialect = with_width_of_header(guess_dialect(text, whole=whole))
-    layout = guess_layout(dialect, whole=whole)
+    stated = _STATED.match(text)
+    text = text[stated.end() :] if stated else text
+    dialect = with_width_of_header(guess_dialect(text, whole=whole, stated=stated[1] if stated else ""))
+    layout = guess_layout(dialect, text, whole=whole)
+    if stated and (layout.skip_lines or layout.short_header):
+        layout = replace(layout, skip_lines=layout.skip_lines + 1)
     names, given = _names(layout, dialect.width)
     columns = [guess_column(name, [record.fields[at] for record in layout.body]) for at, name in enumerate(names)]
     options = [*_of_text(encoding, dialect), *_of_layout(layout, names, given=given)]
     notes = [f"Guessed by the first {counted(len(layout.body), 'record')}" + (", all of them" if whole else "")]
-    ragged = len(dialect.records) - bool(layout.footer) - len(layout.body) - layout.header
+    ragged = (
+        len(dialect.records) - bool(layout.footer.option) * layout.footer.records - len(layout.body) - layout.header
+    )
     if dialect.width > 1 and dialect.rivals:
         notes.append(f"Undecided: {', '.join(map(_shown, dialect.rivals))} would separate nearly as well")
     if layout.body and ragged > 0 and not layout.skip_lines and not layout.comment:
@@ -66,8 +76,8 @@ def _of_layout(layout: LayoutGuess, names: Sequence[str], *, given: bool) -> lis
         options.append(Option("comment", layout.comment, "lines that begin with it have other fields"))
     if skip:
         options.append(Option("skip_lines", skip, "lines before the header or the first record"))
-    if layout.footer:
-        options.append(Option("footer", layout.footer, "the last lines have other fields"))
+    if layout.footer.option:
+        options.append(layout.footer.option)
     header = layout.header and not layout.short_header
     options.append(Option("header", header))
     if given:

@@ -51,16 +51,17 @@ class DialectGuess:
     rivals: tuple[str, ...] = ()
 
 
-def guess_dialect(text: str, *, whole: bool) -> DialectGuess:
-    """Guess by the beginning of a text. ``whole``: the text is all of the source."""
+def guess_dialect(text: str, *, whole: bool, stated: str = "") -> DialectGuess:
+    """Guess by the beginning of a text. ``whole``: the text is all of the source. ``stated``: its delimiter, if it
+    says so."""
     head = text if len(text) <= TEXT else text[: text.rfind("\n", 0, TEXT) + 1 or TEXT]
     is_whole = whole and len(head) == len(text)
-    found = [one for delimiter in DELIMITERS for one in _candidates(head, delimiter, whole=is_whole)]
+    found = [one for delimiter in stated or DELIMITERS for one in _candidates(head, delimiter, whole=is_whole)]
     found.sort(key=lambda one: -one.score)
     best = found[0] if found and found[0].score > 0 else None
     if best is None:
-        quote = '"'
-        return DialectGuess(",", quote, "", 1, 1.0, _records(text, ",", quote, "", whole=whole))
+        records = _records(text, stated or ",", '"', "", whole=whole)
+        return DialectGuess(stated or ",", '"', "", _width(records) if stated else 1, 1.0, records)
     rivals = {one.delimiter: one for one in found if one.score >= 0.9 * best.score and one.delimiter != best.delimiter}
     records = _records(text, best.delimiter, best.quote, best.escape, whole=whole)
     width = _width(records)
@@ -81,7 +82,7 @@ def _candidates(head: str, delimiter: str, *, whole: bool) -> Iterator[DialectGu
             if width > 1 and share >= LEAST:
                 cells = [cell for one in records if len(one.fields) == width for cell in one.fields]
                 good = sum(1 for cell in cells if _VALUE.fullmatch(cell)) / len(cells)
-                trust = DELIMITERS[delimiter] * (1 if quote == quotes[-1] else 0.98)
+                trust = DELIMITERS.get(delimiter, 1.0) * (1 if quote == quotes[-1] else 0.98)
                 if quote and quote in head and not _closes(head, delimiter, quote, escape, whole=whole):
                     trust *= 0.8
                 score = share * (good + 0.01) * (1 - 1 / width) ** 0.5 * trust

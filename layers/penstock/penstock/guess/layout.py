@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from penstock.guess.columns import NULL_WORDS
 from penstock.guess.dialect import DialectGuess, Record
+from penstock.guess.footer import FooterGuess, guess_footer
 from penstock.guess.numbers import guess_numbers
 from penstock.guess.times import guess_times
-from penstock.model.wording import counted
 
 # Records of a column that are looked at.
 LOOKED_AT = 500
@@ -21,10 +21,6 @@ TYPED = 0.9
 # The longest name of a column.
 LONGEST = 80
 _YEARS = range(1800, 2200)
-_FOOTER = re.compile(
-    r"(?:grand ?total|total|sum|summe|gesamt|somme|suma|count|rows|records|end|eof|trailer|source|note|quelle)s?\b",
-    re.IGNORECASE,
-)
 _TEXTUAL = re.compile(r"[^\W\d]")
 
 
@@ -32,7 +28,7 @@ _TEXTUAL = re.compile(r"[^\W\d]")
 class LayoutGuess:
     """``skip_lines`` stand before the header or the first record. ``comment``: the sign with which lines begin that are
     no records. ``header``: whether the first record names the columns; with ``short_header`` all but the first one.
-    ``footer`` is an expression for the first of the lines at the end that are none. ``body`` are the records."""
+    ``body`` are the records before the ``footer``."""
 
     skip_lines: int
     comment: str
@@ -40,12 +36,12 @@ class LayoutGuess:
     short_header: bool
     names: tuple[str, ...]
     body: list[Record]
-    footer: str
+    footer: FooterGuess
     notes: tuple[str, ...]
 
 
-def guess_layout(dialect: DialectGuess, *, whole: bool) -> LayoutGuess:
-    """Guess by the records that were read."""
+def guess_layout(dialect: DialectGuess, text: str, *, whole: bool) -> LayoutGuess:
+    """Guess by the records that were read from a text."""
     records = list(dialect.records)
     comment = _comment(records, dialect.width)
     if comment:
@@ -54,13 +50,12 @@ def guess_layout(dialect: DialectGuess, *, whole: bool) -> LayoutGuess:
     skip = records[first].line if first < len(records) and first else 0
     notes = []
     table = records[first:]
-    rest = _rest(table, dialect.width) if whole else 0
-    footer = _footer(table[: len(table) - rest], table[len(table) - rest :])
-    if rest and not footer:
-        notes.append(f"{counted(rest, 'record')} at the end may be a footer: set skip_footer = {rest}, if so")
-    table = table[: len(table) - rest]
+    footer = guess_footer(table, dialect.width, text) if whole else FooterGuess()
+    if footer.note:
+        notes.append(footer.note)
+    table = table[: len(table) - footer.records]
     if not table:
-        return LayoutGuess(skip, comment, header=True, short_header=False, names=(), body=[], footer="", notes=())
+        return LayoutGuess(skip, comment, header=True, short_header=False, names=(), body=[], footer=footer, notes=())
     width = dialect.width
     short = _names_rows(table[0], table[1:], width)
     body = [one for one in table[1:] if len(one.fields) == width]
@@ -120,22 +115,6 @@ def _names_rows(first: Record, rest: Sequence[Record], width: int) -> bool:
         and all(name.strip() for name in names)
         and all(len(one.fields) == width for one in rest[:LOOKED_AT])
     )
-
-
-def _footer(table: Sequence[Record], rest: Sequence[Record]) -> str:
-    """Return an expression for the first line of a footer, if it begins with a word that footers begin with."""
-    word = _FOOTER.match(rest[0].fields[0]) if rest else None
-    if not word or any(one.fields[0].startswith(word[0]) for one in table):
-        return ""
-    return f"^{word[0]}"
-
-
-def _rest(table: Sequence[Record], width: int) -> int:
-    """Return the number of records at the end that are not as wide as the table."""
-    count = 0
-    while count < min(len(table) - 2, 20) and len(table[-1 - count].fields) != width:
-        count += 1
-    return count
 
 
 def _is_typed(text: str) -> bool:

@@ -17,6 +17,7 @@ from penstock.explain.explanation import NAMES
 from penstock.formats import choose_format, parse, resolve, settle
 from penstock.guess.columns import ColumnGuess, guess_column
 from penstock.guess.csv_route import guess_csv, key_notes
+from penstock.guess.footer import word_of_footer
 from penstock.guess.route_text import Option, RouteGuess
 from penstock.limits import MIB
 from penstock.model.column import ColumnType
@@ -119,10 +120,13 @@ def _of_sheet(route: RouteGuess, head: bytes) -> RouteGuess:
     skip, batches = next((one for one in tries if _is_good(one[1])), (0, _sheet_from(head, 0)))
     names = batches[0].names if batches else ()
     rows: list[object] = [row for batch in batches for row in batch.rows]
-    columns = [guess_column(name, [_cell(row, at) for row in rows]) for at, name in enumerate(names)]
     options = [Option("format", "xlsx")]
     if skip:
         options.append(Option("skip_rows", skip, "rows above the header"))
+    if names and (word := word_of_footer([_cell(row, 0) or "" for row in rows])):
+        rows.pop()
+        options.append(Option("footer", f"^{word}", "the first cell of the last row is of another kind"))
+    columns = [guess_column(name, [_cell(row, at) for row in rows]) for at, name in enumerate(names)]
     notes = [f"Guessed by {len(rows):,} rows of the first sheet", *key_notes(columns)]
     return replace(route, parse=options, columns=columns, notes=notes)
 
