@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lengths import examples
 from parser_checks import chunked, rows_of
-from penstock.errors import HeaderRowError
+from penstock.errors import HeaderRowError, TruncatedSourceError
 from penstock.formats import open_source, parse
 from penstock.formats.boundaries import HEAD, Boundaries, BoundariesState, text_of
 from penstock.formats.csv.start import START
@@ -121,7 +121,7 @@ def test_a_header_that_is_not_found_says_what_the_nearest_line_lacks(
 def test_a_header_in_another_encoding_is_told() -> None:
     with pytest.raises(HeaderRowError, match=r"lacks 'né', and has 'n.udce9'") as raised:
         list(parse(["id,né\n1,2\n".encode("cp1252")], replace(AUTO, declared=("id", "né")), batch_bytes=100))
-    assert raised.value.hint == "Set parse.encoding in the route: line 1 is not utf-8."
+    assert raised.value.hint == "The text is not utf-8: set the encoding (parse.encoding) to cp1252."
 
 
 @pytest.mark.parametrize("sign", [";", "\t", "|"])
@@ -248,3 +248,53 @@ def test_comments_and_escapes_above_the_header_do_not_hide_it(titles: list[str],
     names, rows, told = read(f'{lines}id,name\n#1,x\n2,"b\n#c"\n', options)
     assert (names, rows) == (("id", "name"), [["2", "b\n#c"]])
     assert told == [f"header found in line {len(titles) + 1}"]
+
+
+WIDE = replace(CSV, declared=("Straße", "Ort"))
+
+
+@pytest.mark.parametrize("find_header", [False, True])
+@pytest.mark.parametrize(
+    ("declared", "hint"),
+    [
+        ("cp1252", "The text is not cp1252: set the encoding (parse.encoding) to utf-8."),
+        ("utf-16", "The text is not utf-16-le: set the encoding (parse.encoding) to utf-8."),
+    ],
+)
+def test_a_header_in_another_encoding_names_the_option(declared: str, hint: str, *, find_header: bool) -> None:
+    data = "Straße,Ort\nMüllerstraße 10,Köln\n"
+    with pytest.raises(HeaderRowError) as error:
+        read(data, replace(WIDE, encoding=declared, find_header=find_header))
+    assert error.value.hint == hint
+
+
+def test_a_text_that_ends_inside_a_character_may_have_another_encoding() -> None:
+    with pytest.raises(TruncatedSourceError) as error:
+        read("a,b\n1,23\n", replace(WIDE, encoding="utf-16"))
+    assert "parse.encoding" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("find_header", "hint"),
+    [
+        (False, "Set the encoding (parse.encoding): the text is probably cp1252."),
+        (True, "The text is not utf-8: set the encoding (parse.encoding) to cp1252."),
+    ],
+)
+def test_a_header_that_cannot_be_decoded_names_the_option(*, find_header: bool, hint: str) -> None:
+    with pytest.raises(HeaderRowError) as error:
+        read("Straße,Ort\n".encode("cp1252"), replace(WIDE, find_header=find_header))
+    assert error.value.hint == hint
+
+
+@pytest.mark.parametrize("find_header", [False, True])
+def test_a_header_with_another_delimiter_than_the_route_names_the_option(*, find_header: bool) -> None:
+    options = replace(AUTO, delimiter=";", delimiter_stated=True, find_header=find_header)
+    with pytest.raises(HeaderRowError) as error:
+        read("id,name\n1,a\n", options)
+    assert error.value.hint == "The delimiter of the header is ',': set the delimiter (parse.delimiter) to it."
+
+
+@pytest.mark.parametrize("data", ["id,nom\n1,name\n", "id;n\n1;2\n", ""])
+def test_a_header_that_lacks_a_column_in_any_reading_is_left_to_the_table(data: str) -> None:
+    read(data, replace(AUTO, find_header=False))

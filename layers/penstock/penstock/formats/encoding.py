@@ -33,6 +33,8 @@ _ASIAN = (
     *("gb18030", "gb2312", "gbk", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213"),
 )
 
+_HINT = "The file is not complete, or it has another encoding: get the complete file, or correct parse.encoding."
+
 _CONTINUATION = range(0x80, 0xC0)
 # The bytes of a character in UTF-8, by the upper half of its first byte; one byte for all others.
 _LENGTH = {0xC: 2, 0xD: 2, 0xE: 3, 0xF: 4}
@@ -96,11 +98,13 @@ class Encoding:
                 offset += len(chunk)
                 yield text.encode("utf-8", "surrogatepass")
         except UnicodeDecodeError as error:
-            raise CorruptSourceError(f"not {self.foreign}: {error.reason}", offset=offset + error.start) from error
+            raise CorruptSourceError(
+                f"not {self.foreign}: {error.reason}", offset=offset + error.start, hint=_HINT
+            ) from error
         try:
             yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
         except UnicodeDecodeError as error:
-            raise TruncatedSourceError("the source ends inside a character", offset=offset) from error
+            raise TruncatedSourceError("the source ends inside a character", offset=offset, hint=_HINT) from error
 
 
 def unmarked(head: bytes) -> str:

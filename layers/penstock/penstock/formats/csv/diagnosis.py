@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from penstock.errors import HeaderRowError
+from penstock.formats.csv.wrong_options import DELIMITERS
 from penstock.formats.diagnosis import encoding_advice
 from penstock.formats.format import Lines
 from penstock.model.parse_options import ParseOptions
@@ -15,7 +16,6 @@ from penstock.model.wording import counted
 
 # The number of records that are examined.
 SAMPLED = 100
-DELIMITERS = ";\t|,"
 _FOUND = re.compile(r"expected \d+ fields?, found (\d+)")
 
 

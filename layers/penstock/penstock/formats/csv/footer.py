@@ -24,6 +24,7 @@ from penstock.model.parse_options import FOOTER_BYTES, FOOTER_LINE, Extra, Parse
 from penstock.model.wording import counted
 
 HINT = "Ask the sender for the complete file, or correct parse.skip_footer or parse.footer in the route."
+NOT_FOUND = "after the last record, no line matches parse.footer"
 REASON = "the line matches parse.footer, but records follow it"
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
@@ -39,6 +40,7 @@ class Footer:
         self._width = width
         self._is_open = options.extra is Extra.IGNORE
         self._declared: int | None = None
+        self._is_hidden = False
         self._expression = _expression_of(options)
         self._rules = dialect.rules("footer") if self._expression else None
 
@@ -82,7 +84,9 @@ class Footer:
         return line is not None and self._matches(line[0])
 
     def check(self, records: int, offset: int) -> None:
-        """Raises TruncatedSourceError if the footer declares another number of records than the source has."""
+        """Raises TruncatedSourceError if there is no footer, or one that declares another number of records."""
+        if self._is_hidden:
+            raise TruncatedSourceError(NOT_FOUND, offset=offset, hint=HINT)
         if self._declared not in (None, records):
             raise TruncatedSourceError(
                 f"the footer declares {counted(self._declared or 0, 'record')}, the file has {records:,}",
@@ -121,7 +125,8 @@ class Footer:
             state = self._passed(state, tail[start:end])
         first = starts[0] if starts else len(tail)
         text = self._dialect.uncommented(tail[first:], last=True)
-        widths = {first + start: len(fields) for start, _, fields in self._dialect.spans(text, last=True)}
+        spans = list(self._dialect.spans(text, last=True))
+        widths = {first + start: len(fields) for start, _, fields in spans}
         ends = dict(lines)
         begin = follower = lonely = -1
         for start in starts:
@@ -134,7 +139,11 @@ class Footer:
             return begin
         if lonely >= 0:
             raise _NotFoundError("parse.footer matches this line, but records follow it, and no footer", lonely)
-        raise _NotFoundError("after the last record, no line matches parse.footer", len(tail))
+        if tail and (not spans or spans[-1][1] < len(text)):
+            # The last record does not end: its quote, which the parser names, may hide the footer.
+            self._is_hidden = True
+            return len(tail)
+        raise _NotFoundError(NOT_FOUND, len(tail))
 
     def _is_width(self, width: int) -> bool:
         return width == self._width or (self._is_open and width > self._width)

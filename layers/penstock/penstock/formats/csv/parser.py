@@ -12,6 +12,7 @@ from penstock.formats.csv.footer import Footer
 from penstock.formats.csv.records import Dialect, Span, dialect_of
 from penstock.formats.csv.skip import RecordSkipper
 from penstock.formats.csv.start import START, Start, find_start
+from penstock.formats.csv.wrong_options import encoding_hint, refuse_wrong_options
 from penstock.formats.format import no_validator, tell_nobody
 from penstock.formats.header import field_names
 from penstock.formats.window import Window
@@ -94,7 +95,7 @@ def _names(feed: Window, dialect: Dialect, options: ParseOptions) -> tuple[str, 
         window = dialect.uncommented(window, last=last)
         header = next((span for span in dialect.spans(window, last=last) if span[2]), None)
         if header:
-            return _header(feed, dialect, window, header, options.columns)
+            return _header(feed, dialect, window, header, options)
     if last and not window.strip(b"\r\n"):
         return ()
     if last:
@@ -103,7 +104,7 @@ def _names(feed: Window, dialect: Dialect, options: ParseOptions) -> tuple[str, 
     raise HeaderRowError(f"the header row is longer than {options.max_record:,} bytes", offset=feed.offset)
 
 
-def _header(feed: Window, dialect: Dialect, window: bytes, header: Span, columns: tuple[str, ...]) -> tuple[str, ...]:
+def _header(feed: Window, dialect: Dialect, window: bytes, header: Span, options: ParseOptions) -> tuple[str, ...]:
     start, end, fields = header
     feed.advance(start)
     offset, record = feed.offset, window[start:end]
@@ -111,8 +112,13 @@ def _header(feed: Window, dialect: Dialect, window: bytes, header: Span, columns
         record.decode(dialect.codec)
     except UnicodeDecodeError as error:
         at = offset + feed.encoding.source_length(record[: error.start])
-        raise HeaderRowError(f"the header row is not {feed.encoding.name}", offset=at) from error
+        raise HeaderRowError(
+            f"the header row is not {feed.encoding.name}",
+            offset=at,
+            hint="" if feed.encoding.foreign else encoding_hint(window),
+        ) from error
+    refuse_wrong_options(options, dialect, feed.encoding, window[start:], fields, offset=offset)
     if stray := dialect.stray(record):
         raise HeaderRowError(f"in the header row {stray}", offset=offset)
     feed.advance(len(record))
-    return field_names(fields, columns, offset=offset)
+    return field_names(fields, options.columns, offset=offset)

@@ -13,6 +13,7 @@ from itertools import islice
 from penstock.errors import HeaderRowError
 from penstock.formats.csv.footer import likely_footer
 from penstock.formats.csv.records import Dialect, Fields, dialect_of
+from penstock.formats.csv.wrong_options import wrong_option
 from penstock.formats.window import Window
 from penstock.model.column import NAME_LENGTH
 from penstock.model.likely_name import with_likely_names
@@ -205,20 +206,24 @@ def _at_header(feed: Window, dialects: Sequence[Dialect], options: ParseOptions,
             hint="Set parse.delimiter in the route.",
         )
     if not found:
-        raise _not_found(min(searches, key=lambda search: len(search.lacking)), feed, skipped)
+        nearest = min(searches, key=lambda search: len(search.lacking))
+        wrong = wrong_option(options, nearest.dialect, feed.encoding, window, nearest.lacking)
+        raise _not_found(nearest, feed, skipped, wrong)
     feed.advance(found[0].at)
     told = (_told(found[0].dialect),) if found[0].dialect is not dialects[0] else ()
     return Start(found[0].dialect, (*told, f"header found in line {skipped + found[0].line:,}"))
 
 
-def _not_found(nearest: _Search, feed: Window, skipped: int) -> HeaderRowError:
+def _not_found(nearest: _Search, feed: Window, skipped: int, wrong: str) -> HeaderRowError:
     """The error if no line holds all declared columns."""
     names = with_likely_names(nearest.lacking, nearest.others)
     has = f", and has {', '.join(map(repr, nearest.others[:_LISTED]))}" if nearest.others else ""
     where = f"; the nearest, line {skipped + nearest.line:,}, lacks {names}{has}" if nearest.line else f": {names}"
     after = f" after line {skipped:,}" if skipped else ""
     hint = "Correct the columns in the route, or say where the header is by parse.skip_lines, without header."
-    if _UNDECODED.search("".join(nearest.others)):
+    if wrong:
+        hint = wrong
+    elif _UNDECODED.search("".join(nearest.others)):
         hint = f"Set parse.encoding in the route: line {skipped + nearest.line:,} is not {feed.encoding.name}."
     if nearest.examined > 1:
         message = f"none of the first {nearest.examined:,} lines{after} holds all declared columns{where}"
