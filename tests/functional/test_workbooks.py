@@ -180,7 +180,7 @@ def test_a_reject_names_its_sheet_and_the_row_in_it(database: Database) -> None:
     reason = "the sheet 'Notes' names no table"
     assert found[:2] == [(1, "", reason, "Notes, row 2: as,,of"), (2, "", reason, "Notes, row 3: May")]
     assert found[2][0] == ORDERS + 3
-    assert found[2][3] == f"ORDERS, row {ORDERS + 3}: ,x,1"
+    assert found[2][3] == f"ORDERS, row {ORDERS + 3}: x,1"
 
 
 @pytest.mark.parametrize("how", ["atomic = true", long('mode = "replace"')])
