@@ -70,6 +70,48 @@ def test_titles_above_the_header_of_a_sheet_are_skipped(tmp_path: Path) -> None:
     assert (found["rows"], found["rejects"]) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    "titles", [[["Umsatz"], ["a"], ["b"], ["c"], ["d"], ["e"]], [["Umsatz", None, "Stand"]], [["Umsatz"]]]
+)
+def test_a_merged_title_is_no_header(tmp_path: Path, titles: list[list[str | None]]) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet
+    rows: list[list[Any]] = [*titles, ["Nr", "Betrag", "Art"], [1, 2, "x"], [2, 3, "y"]]
+    for row in rows:
+        sheet.append(row)
+    sheet.merge_cells("A1:B1")
+    book.save(tmp_path / "made.xlsx")
+    route, found = checked(tmp_path, (tmp_path / "made.xlsx").read_bytes(), "in.xlsx")
+    assert route["parse"] == {"format": "xlsx", "skip_rows": len(titles)}
+    assert (found["rows"], found["rejects"]) == (2, 0)
+
+
+def test_a_column_of_a_sheet_without_a_name_is_said_not_to_be_loaded(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet
+    for row in (["a", None, "b"], [1, "r", "x"], [2, "s", "y"]):
+        sheet.append(row)
+    book.save(tmp_path / "in.xlsx")
+    assert "# Not loaded, for the header lacks their names" in run("guess", tmp_path / "in.xlsx").stdout
+    route, found = checked(tmp_path, (tmp_path / "in.xlsx").read_bytes(), "in.xlsx")
+    assert [column["name"] for column in route["table"]["columns"]] == ["a", "b"]
+    assert (found["rows"], found["rejects"]) == (2, 0)
+
+
+def test_a_row_of_values_is_no_header_of_a_sheet(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet
+    for row in ([None, "a", "b"], ["r", 2, "x"], ["s", 3, "y"]):
+        sheet.append(row)
+    book.save(tmp_path / "in.xlsx")
+    guess = run("guess", tmp_path / "in.xlsx").stdout
+    assert guess.startswith("# Undecided: no row of the first sheet is a header for most others")
+    assert "columns" not in tomllib.loads(guess)["route"][0]["table"]
+
+
 def test_totals_below_a_sheet_are_no_record(tmp_path: Path) -> None:
     book = Workbook()
     sheet = book.active

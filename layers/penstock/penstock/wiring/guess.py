@@ -39,6 +39,7 @@ MOST_TITLES = 8
 # How often columns whose values do not fit become texts. Each time shows the first fault of a record only.
 TRIES = 10
 _GUESSED = (Format.CSV, Format.JSONL, Format.JSON, Format.XLSX)
+_YEAR = re.compile(r"(?:1[89]|2[01])\d\d")
 _NOT_A_NAME = re.compile(r"\W+")
 
 
@@ -116,8 +117,12 @@ def _format(key: str, head: bytes) -> Format:
 
 def _of_sheet(route: RouteGuess, head: bytes) -> RouteGuess:
     """Guess by the first sheet. Titles above the header are skipped: most rows have more cells."""
-    tries = ((skip, _sheet_from(head, skip)) for skip in range(MOST_TITLES + 1))
-    skip, batches = next((one for one in tries if _is_good(one[1])), (0, _sheet_from(head, 0)))
+    tries = [(skip, _sheet_from(head, skip)) for skip in range(MOST_TITLES + 1)]
+    good = [one for one in tries if _is_good(one[1])] or tries[:1]
+    skip, batches = good[0]
+    if batches and (not all(batches[0].names) or (len(batches[0].names) == 1 and any(one.rejects for one in batches))):
+        # Titles have few names, and may stand above others. A header of names for all columns is above values.
+        skip, batches = next((one for one in good if _has_header(one[1])), good[0])
     names = batches[0].names if batches else ()
     rows: list[object] = [row for batch in batches for row in batch.rows]
     options = [Option("format", "xlsx")]
@@ -126,8 +131,15 @@ def _of_sheet(route: RouteGuess, head: bytes) -> RouteGuess:
     if names and (word := word_of_footer([_cell(row, 0) or "" for row in rows])):
         rows.pop()
         options.append(Option("footer", f"^{word}", "the first cell of the last row is of another kind"))
-    columns = [guess_column(name, [_cell(row, at) for row in rows]) for at, name in enumerate(names)]
+    counts = Counter(names)
+    usable = {at: name for at, name in enumerate(names) if name.strip() and counts[name] == 1}
+    columns = [guess_column(name, [_cell(row, at) for row in rows]) for at, name in usable.items()]
     notes = [f"Guessed by {len(rows):,} rows of the first sheet", *key_notes(columns)]
+    if not names:
+        notes = ["Undecided: no row of the first sheet is a header for most others: set skip_rows or range"]
+    if len(usable) < len(names):
+        left = ", ".join(f"#{at + 1}" for at in range(len(names)) if at not in usable)
+        notes.append(f"Not loaded, for the header lacks their names or repeats them: {left}. Declare them by from")
     return replace(route, parse=options, columns=columns, notes=notes)
 
 
@@ -140,9 +152,25 @@ def _sheet_from(head: bytes, skip: int) -> list[Batch]:
 
 
 def _is_good(batches: list[Batch]) -> bool:
-    """Whether most rows fit the header."""
+    """Whether names are above, not values, and most rows fit them."""
+    if not batches or any(_is_typed(name) and not _YEAR.fullmatch(name) for name in batches[0].names if name):
+        return False
     rejects = sum(len(batch.rejects) for batch in batches)
     return 2 * rejects < sum(batch.count for batch in batches)
+
+
+def _has_header(batches: list[Batch]) -> bool:
+    """Whether no name is a value, most rows have several values, and a column has a type."""
+    names = batches[0].names
+    rows: list[object] = [row for batch in batches for row in batch.rows]
+    filled = sum(1 for row in rows if sum(1 for at in range(len(names)) if _cell(row, at)) > 1)
+    if len(names) == 1 or not all(names) or any(map(_is_typed, names)) or 2 * filled <= len(rows):
+        return False
+    return any(_is_typed(*(_cell(row, at) for row in rows)) for at in range(len(names)))
+
+
+def _is_typed(*texts: str | None) -> bool:
+    return guess_column("", texts).type is not ColumnType.TEXT
 
 
 def _cell(row: object, at: int) -> str | None:
