@@ -55,7 +55,8 @@ def check(data: bytes, rng: Random) -> None:
 
 def make_state(rng: Random) -> bytes:
     data = damaged(rng, csv_text(rng), TOKENS)
-    text = text_of(replace(options_of(rng, Format.CSV), delimiter=",", quote='"', encoding="utf-8"), data[:HEAD])
+    options = replace(options_of(rng, Format.CSV), delimiter=",", quote='"', encoding="utf-8", comment="")
+    text = text_of(options, data[:HEAD])
     if text is None:
         return b"[]"
     counted = Boundaries(BoundariesState(text))

@@ -70,7 +70,7 @@ def check_reference(data: bytes, rng: Random) -> None:
     text = data.decode("utf-8", "replace").lstrip("\ufeff")
     if text.lower().startswith(("sep=", '"sep=')):
         return
-    options = ParseOptions(format=Format.CSV, header=False, columns=("c0", "c1"))
+    options = ParseOptions(format=Format.CSV, header=False, columns=("c0", "c1"), delimiter_stated=True)
     wanted = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     good: list[object] = []
     rejects: dict[int, str] = {}
