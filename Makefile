@@ -47,7 +47,7 @@ local: tools ## Start the local stack and print its endpoint and names
 sam-local: tools ## Send every event to its function with `sam local invoke` and check the answers; needs Docker on Linux
 	@$(VENV)/python -m penstock_local.sam_local
 
-# Five processes on two cores, because many tests wait: with four, a fifth of the time of the cores was idle.
+# Five processes on two cores, because many tests wait.
 test: tools ## Run all checks, and the tests in their short form, in less than ten minutes
 	@$(MAKE) --no-print-directory --jobs 2 tests checks
 

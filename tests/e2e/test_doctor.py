@@ -22,7 +22,8 @@ from penstock_local import postgres
 from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import running
 
-pytestmark = [pytest.mark.xdist_group("doctor"), pytest.mark.timeout(300)]
+# It deploys a stack of its own, half a minute of a core.
+pytestmark = [pytest.mark.xdist_group("doctor"), pytest.mark.timeout(300), pytest.mark.long]
 
 TABLES = f"""
 CREATE ROLE {LOADER} LOGIN PASSWORD 'loader';

@@ -142,6 +142,7 @@ def penstock(state_dir: Path, *arguments: str) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 @pytest.mark.stack
 @pytest.mark.xdist_group("stack")
 def test_a_detached_stack_runs_until_it_is_stopped(state_dir: Path) -> None:

@@ -96,6 +96,7 @@ archive = "members"
 """
 
 
+@pytest.mark.long
 def test_a_compressed_inner_archive_is_spooled_to_disk(ingest_environment: IngestEnvironment) -> None:
     ingest_environment.s3.put_object(Bucket=WORK, Key="config/routes.toml", Body=(INNER + ROUTES).encode())
     random = Random(6)

@@ -98,6 +98,7 @@ def test_a_job_that_is_aborted_leaves_nothing(loaded: Load) -> None:
         assert told(there) == ["Penstock Job Failed"]
 
 
+@pytest.mark.long
 def test_an_object_that_was_published_is_not_published_again(loaded: Load) -> None:
     with loaded("gzip_finish") as (there, call, sample):
         assert call("finish", {**sample["job"], "round": 0})["next"] == "done"
@@ -131,6 +132,7 @@ def test_a_small_object_whose_lease_is_over_is_delivered_once(name: str, writes:
         assert done["repeat"]
 
 
+@pytest.mark.long
 def test_an_older_version_that_waits_is_superseded_once_the_newer_one_is_delivered(loaded: Load) -> None:
     with loaded("yielding") as (there, call, sample):
         assert run(there, call, sample["job"]) == "done"
@@ -174,6 +176,7 @@ def test_a_load_in_spans_goes_on_behind_every_chunk_that_is_in(with_tables: Load
         check_success(there)
 
 
+@pytest.mark.long
 def test_pieces_of_a_survey_that_are_counted_are_taken_as_they_are(with_tables: Load) -> None:
     with with_tables("postgres_survey") as (there, call, sample):
         assert run(there, call, sample["job"]) == "done"
@@ -193,6 +196,7 @@ def test_rows_that_are_staged_become_visible_with_the_others(name: str, old: lis
         check_success(there)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["postgres_replace", "postgres_atomic"])
 def test_a_staged_load_that_is_aborted_leaves_the_table_as_it_was(name: str, with_tables: Load) -> None:
     with with_tables(name) as (there, call, sample):
@@ -209,6 +213,7 @@ def test_a_job_that_waits_for_its_database_is_done_when_its_message_comes_back(w
         check_success(there)
 
 
+@pytest.mark.long
 def test_a_load_that_is_in_is_not_done_again(with_tables: Load) -> None:
     with with_tables("postgres_inferred") as (there, call, sample):
         ledger = there.execute("SELECT * FROM penstock_ledger ORDER BY job, span, chunk")
@@ -219,6 +224,7 @@ def test_a_load_that_is_in_is_not_done_again(with_tables: Load) -> None:
         check_success(there)
 
 
+@pytest.mark.long
 def test_columns_that_were_inferred_keep_their_spellings(with_tables: Load) -> None:
     """As their comments say: what does not look like the dates of the first file is a reject."""
     with with_tables("postgres_inferred") as (there, call, _):
@@ -296,6 +302,7 @@ def test_a_job_whose_lease_is_over_is_found_by_the_reconciler(loaded: Load) -> N
 # What a person began.
 
 
+@pytest.mark.long
 def test_an_upload_goes_on_behind_the_parts_that_were_sent(tmp_path: Path, loaded: Load) -> None:
     with loaded("upload") as (there, _, sample):
         file = tmp_path / "data.txt"

@@ -17,6 +17,17 @@ from faults.servers import Servers, running_servers
 from lengths import long
 
 ANNOUNCED = "a large load into PostgreSQL that may not be finished, and its announcement"
+# Paths of six seconds and more, whose parts other paths and the fault suite walk in the short form.
+SLOW = (
+    "a compressed archive with a large member",
+    "a large good version before a bad one",
+    "a large object whose execution died, found by the reconciler and redriven",
+    "an archive with large compressed members, one of whose workers is killed",
+    "members swapped in by an attempt that was killed before it recorded that",
+    "members swapped in by finish, which was killed before it recorded that",
+    "published by finish, which was killed; then source and files go, and no upload can be aborted",
+    "replaced by finish, which was killed; then source and files go",
+)
 pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]
 
 
@@ -47,16 +58,18 @@ def walks() -> Iterator[Walks]:
         yield Walks(servers)
 
 
-@pytest.mark.parametrize("name", ROLE_SCENARIOS)
+@pytest.mark.parametrize("name", [long(name) if name in SLOW else name for name in ROLE_SCENARIOS])
 def test_a_path_comes_to_its_end_and_nothing_is_refused(walks: Walks, name: str) -> None:
     assert not walks[name].wrong
 
 
+@pytest.mark.long
 def test_every_right_of_a_function_is_used_by_a_path_or_by_aws_itself(walks: Walks) -> None:
     wanted = {permission for permission in walks.servers.roles.permissions if not permission.reason}
     assert sorted(map(str, wanted - walks.users().keys())) == []
 
 
+@pytest.mark.long
 def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> None:
     reasons = [permission for permission in walks.servers.roles.permissions if permission.reason]
     assert {(permission.role, permission.action) for permission in reasons} >= {
@@ -74,7 +87,7 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
         # The buckets of the suite are existing ones, which parameters list.
         ("a large object whose source has gone before index", ("IndexRole", "s3:ListBucket", ":*:s3:::*drops")),
         ("a small object, the first of its name", ("IngestRole", "s3:PutObject", ":*:s3:::results-*/*")),
-        (ANNOUNCED, ("AnnounceRole", "events:PutEvents", "event-bus/default")),
+        long(ANNOUNCED, ("AnnounceRole", "events:PutEvents", "event-bus/default")),
         long(ANNOUNCED, ("AnnounceRole", "sns:Publish", ":ended-jobs")),
     ],
 )
