@@ -11,6 +11,7 @@ from penstock.formats.encoding import Encoding
 from penstock.formats.fixed.equal_lines import EqualLines
 from penstock.formats.fixed.trimming import Trimmer
 from penstock.formats.long_lines import BLANK
+from penstock.model.columnar_rows import ColumnarRows
 from penstock.model.fixed_layout import Layout
 from penstock.model.parse_options import LineLength, ParseOptions, Units
 from penstock.model.wording import counted
@@ -21,7 +22,7 @@ _SPACE = re.compile(rb"[ \t\r]")
 
 
 class LineFields:
-    """Reads the fields of lines in readable bytes (see `Encoding`). A line is given with its line end."""
+    """Reads the fields of lines: a row has one text for each. Implements ``LineReader``."""
 
     def __init__(self, layout: Layout, options: ParseOptions, encoding: Encoding) -> None:
         self._layout = layout
@@ -39,20 +40,26 @@ class LineFields:
         self._line_length = options.line_length
         self._trimmer = Trimmer(options.trim, encoding)
 
-    def has_prefix(self, line: bytes) -> bool:
-        return line.startswith(self._prefix)
+    def begins_record(self, start: bytes) -> bool:
+        return start.startswith(self._prefix)
 
     def is_record(self, line: bytes) -> bool:
         return line.startswith(self._prefix) and bool(line.strip(BLANK))
 
-    def columns(self, data: bytes) -> Columns | None:
-        """Return the columns of all records in complete lines; None unless all of them are good."""
+    def all(self, data: bytes) -> ColumnarRows | None:
+        columns = self._columns(data)
+        return None if columns is None else ColumnarRows(columns)
+
+    def _columns(self, data: bytes) -> Columns | None:
         if self._one_byte or data.isascii():
             return self._of_equal_lines(data) or self._of_lines(data)
         return None if self._by_bytes else self._of_lines(data)
 
-    def fields(self, line: bytes) -> tuple[list[str], str]:
-        """Return the fields of a line, or why it has none. Raises UnicodeDecodeError if they count characters."""
+    def one(self, line: bytes) -> tuple[tuple[str, ...], str]:
+        fields, reason = self._fields(line)
+        return tuple(fields), reason
+
+    def _fields(self, line: bytes) -> tuple[list[str], str]:
         line = line.removesuffix(b"\n").removesuffix(b"\r")
         if self._by_bytes:
             source = self._encoding.to_source(line) if self._encoding.foreign else line
