@@ -26,7 +26,7 @@ export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-$(INSTALLED): pyproject.toml requirements/dev.txt requirements/dev.lock layers/penstock/requirements.txt cli/requirements.txt
+$(INSTALLED): pyproject.toml requirements/dev.txt requirements/dev.lock layers/penstock/requirements.txt layers/lake/requirements.txt requirements/iceberg.txt cli/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@test -x $(VENV)/python || $(PYTHON) -m venv .venv
 	@echo "Installing Penstock and its development tools into .venv (once)"

@@ -8,6 +8,7 @@
     │   ├── UploadInProgressError    another process uploads the same file to the same key
     │   ├── PublishConflictError     the destination changed while the result was being published
     │   │   └── UploadConflictError  the upload can no longer be completed: create a new one, resend all parts
+    │   ├── CommitInDoubtError       nobody can tell yet whether a commit to a table is in
     │   ├── YieldedError             a newer version of the source is unfinished; its job runs first
     │   └── NotEnoughTimeError       the time of this invocation is nearly over; a new one may succeed
     └── PermanentError               the same call fails again until its cause is fixed
@@ -70,6 +71,7 @@ __all__ = [
     "BadSourceError",
     "ChecksumMismatchError",
     "CodecMismatchError",
+    "CommitInDoubtError",
     "ConfigurationError",
     "CorruptIndexError",
     "CorruptSourceError",
@@ -177,6 +179,9 @@ class PublishConflictError(RetryableError):
 
 
 class UploadConflictError(PublishConflictError): ...
+
+
+class CommitInDoubtError(RetryableError): ...
 
 
 class YieldedError(RetryableError):

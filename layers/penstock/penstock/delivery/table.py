@@ -164,6 +164,7 @@ class TableDelivery:
         try:
             with closing(progress.pieces()) as pieces, noting_changes(sink, plan):
                 loaded = loader.load(pieces)
+                sink.complete()
             rejects.check(loaded.rejects, loaded.row - 1)
             check_paths(plan, loaded.fields)
             attempt.check_end()

@@ -64,6 +64,9 @@ class PlainSink:
         """No table is looked at."""
         return {}
 
+    def complete(self) -> None:
+        """Do nothing: every chunk is kept when it is loaded."""
+
     def finish(self, whole: Resume | None = None) -> None:
         """Do nothing: rows are visible as soon as they are committed."""
 

@@ -128,6 +128,12 @@ class TableSink(Protocol):
         method of the sink.
         """
 
+    def complete(self) -> None:
+        """Keep what the sink holds of its span. Called once, after its last chunk and before ``finish`` or the receipt.
+
+        For destinations that write files: they end here. If the span is loaded again, its rows are not added again.
+        """
+
     def finish(self, whole: Resume | None = None) -> None:
         """Make a staged load visible, and record the end of the job. Called after all spans are loaded. Idempotent.
 

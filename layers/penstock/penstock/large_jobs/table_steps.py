@@ -150,7 +150,9 @@ class TableSteps:
             )
             within = replace(spans.within, offset=span.start, row=span.first_row, is_last=span.following is None)
             with noting_changes(sink, spans.table_plan), redacting(spans.table_plan):
-                return loader.load(pieces, within)
+                loaded = loader.load(pieces, within)
+                sink.complete()
+                return loaded
 
     def check_rejects(self, spec: JobSpec, plan: TablePlan, total: Receipt) -> None:
         """Raises TooManyRejectsError if all spans together have more rejects than the route allows."""

@@ -227,6 +227,9 @@ class PostgresSink:
         self._flushed = False
         return self._loader.submit(chunk)
 
+    def complete(self) -> None:
+        """Do nothing: every chunk commits with its ledger entry."""
+
     def finish(self, whole: Resume | None = None) -> None:  # noqa: ARG002  # the ledger has all spans
         """Make staged rows visible and record the job's end in the ledger. No chunk is loaded after that."""
 

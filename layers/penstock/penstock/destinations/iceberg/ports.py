@@ -1,0 +1,112 @@
+"""What the parts of the Iceberg destination tell each other. Names and types are those of Iceberg's table spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from penstock.model.data_file import DataFile
+from penstock.model.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class IcebergField:
+    """One top-level column. ``type`` as the spec writes it: ``long``, ``decimal(12, 2)``, ``timestamptz``; of a nested
+    type its kind alone (``list``, ``map``, ``struct``). ``element`` is the id and the type of a list's element."""
+
+    id: int
+    name: str
+    type: str
+    required: bool = False
+    element: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionField:
+    """One field of the partition spec. ``transform`` as the spec writes it: ``identity``, ``day``, ``bucket[16]``."""
+
+    name: str
+    source_id: int
+    transform: str
+
+
+@dataclass(frozen=True, slots=True)
+class IcebergTable:
+    """The current state of a table. ``name`` is ``namespace.table``. ``data_location`` is where data files go, a URI
+    without a slash at its end. ``snapshot`` is the id of the current snapshot of the main branch."""
+
+    name: str
+    location: str
+    data_location: str
+    fields: tuple[IcebergField, ...]
+    spec_id: int = 0
+    partition: tuple[PartitionField, ...] = ()
+    schema_id: int = 0
+    format_version: int = 2
+    snapshot: int | None = None
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+class TableReader(Protocol):
+    """Reads the state of tables without pyiceberg, so that any function can."""
+
+    def read(self, name: str) -> IcebergTable | None:
+        """Return the current state of a table; None if it does not exist.
+
+        Raises InvalidTableError for a name or a table that cannot be loaded, AccessDeniedError, and
+        ServiceUnavailableError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The files that one commit makes visible. ``id`` is that of the job, or of the batch of jobs: the snapshot's
+    summary carries it. With ``replace``, files of the partitions that ``files`` touch, or all files of a table without
+    partitions, are removed in the same snapshot; ``whole``: all files in any case. ``base`` is the snapshot that an
+    earlier attempt has recorded (None: the table had none); ``is_retry``: there was such an attempt. ``spec_id`` is
+    that of the partition values."""
+
+    id: str
+    table: str
+    files: Sequence[DataFile]
+    replace: bool = False
+    whole: bool = False
+    base: int | None = None
+    is_retry: bool = False
+    spec_id: int = 0
+    summary: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The snapshot that holds a commit. ``was_in``: an earlier attempt has made it."""
+
+    snapshot: int
+    was_in: bool = False
+    tries: int = 1
+
+
+class Committer(Protocol):
+    """Changes tables through pyiceberg. Used by functions that commit, and by the command.
+
+    Raises InvalidTableError, AccessDeniedError and ServiceUnavailableError.
+    """
+
+    def prepare(self, table: Table) -> tuple[IcebergTable, Sequence[tuple[str, str]]]:
+        """Create a missing table if it has ``create``; add columns and widen types if it ``grows``. Idempotent.
+
+        Return the state, and the columns that were not added, each with the reason.
+        """
+
+    def commit(self, commit: Commit, record_base: Callable[[int | None], None]) -> Committed:
+        """Make files visible in one snapshot, on the newest metadata; conflicts with other writers are retried.
+
+        ``record_base`` is called with the current snapshot before the first request that could commit. If the answer
+        of a request is lost, the ancestors of the current snapshot back to ``base`` are searched for the commit's id.
+        Raises CommitInDoubtError if that search fails too, so that nobody knows whether the files are in.
+        """
+
+    def find(self, table: str, commit_id: str, base: int | None) -> int | None:
+        """Return the snapshot of a commit among the ancestors of the current one back to ``base``; None proves that
+        the commit is not in. Raises CommitInDoubtError if the ancestors do not reach ``base``, or cannot be read."""
