@@ -199,11 +199,9 @@ class NotEnoughTimeError(RetryableError):
 
 
 class BadSourceError(PermanentError):
-    """The source's bytes are wrong.
-
-    ``offset`` counts bytes from the start of the source: of the encoded source for codecs, of the decoded source for
-    parsers. ``source`` is the URI. Codecs and parsers know only offsets; the pipeline adds the URI, and if the source
-    is a member of an archive, replaces the default hint by ``member_hint``.
+    """The source's bytes are wrong. ``offset`` counts bytes from its start: of the encoded source for codecs, of the
+    decoded source for parsers. ``source`` is the URI. Codecs and parsers know only offsets; the pipeline adds the URI,
+    and if the source is a member of an archive, replaces the default hint by ``member_hint``.
     """
 
     default_hint = "Ask the sender for a new copy, and upload it under the same key."

@@ -1,0 +1,1 @@
+"""Parquet: the footer of a file, and the Thrift that it is written in."""
