@@ -156,3 +156,16 @@ def test_texts_that_mean_null_say_nothing_of_a_type_and_are_null(sample: Batch) 
 def test_an_inferred_column_has_the_spellings_of_its_sample(texts: list[str], spellings: tuple[str, ...]) -> None:
     (column,) = infer(rows(["x"], *([text] for text in texts)))
     assert column.spellings == spellings
+
+
+def test_the_schema_of_a_source_decides_and_not_its_values() -> None:
+    schema = (Column("id", T.NUMERIC), Column("at", T.TIMESTAMP), Column("name"))
+    columns = infer(replace(records({"id": 1, "at": None, "name": "2024-01-01"}), schema=schema), ("-",))
+    assert columns == tuple(replace(column, nulls=("-",)) for column in schema)
+
+
+def test_a_source_with_a_schema_and_no_records_has_columns_that_are_no_guess() -> None:
+    empty = replace(records(), schema=(Column("id", T.INTEGER),))
+    plan = complete(TablePlan(PARSE, Table("t", create=True)), empty)
+    assert plan.table
+    assert (plan.table.columns, plan.table.guessed) == ((Column("id", T.INTEGER),), False)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from penstock.model.column import Column
+
 # The number of characters kept of a rejected record.
 RAW_LIMIT = 8192
 
@@ -79,7 +81,8 @@ class Batch:
     ``rejects`` are invalid records (ragged, bad JSON, too long): not in ``rows``, but counted in ``count`` and in row
     numbers. ``position(i)`` is the position of ``rows[i]``. ``raw_csv`` is the complete batch as CSV, if it passed the
     validator. ``sheet`` is the name of the sheet that holds the records; empty for a format without sheets.
-    ``metadata(name)`` is a value of the source for each row, if columns hold any.
+    ``metadata(name)`` is a value of the source for each row, if columns hold any. ``schema`` are the columns that the
+    source itself declares with their types; empty for a format whose values show them.
     """
 
     first_row: int
@@ -93,3 +96,4 @@ class Batch:
     raw_csv: RawCsv | None = None
     sheet: str = ""
     metadata: Callable[[str], Sequence[str | None]] | None = None
+    schema: tuple[Column, ...] = ()

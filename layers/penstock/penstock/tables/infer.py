@@ -86,7 +86,7 @@ def _with_columns(table: Table, sample: Batch, also_used: Collection[str]) -> Ta
         new = new_columns(table, sample, also_used) if table.grows else ()
         return replace(table, columns=(*table.columns, *new)) if new else table
     columns = infer(sample, table.nulls)
-    if table.grows and not sample.names:
+    if table.grows and not sample.names and not sample.schema:
         columns = _with_values(columns, sample, table.key) or columns
     if not columns:
         faults = name_problems([row for row in sample.rows[:SAMPLE] if isinstance(row, Mapping)])
@@ -97,7 +97,7 @@ def _with_columns(table: Table, sample: Batch, also_used: Collection[str]) -> Ta
         )
     if strange := set(table.key) - {column.name for column in columns}:
         raise InvalidTableError(f"table {table.name}: the key {min(strange)!r} is not among its columns")
-    return with_rescue(replace(table, columns=columns, guessed=not sample.rows, inferred=True))
+    return with_rescue(replace(table, columns=columns, guessed=not (sample.rows or sample.schema), inferred=True))
 
 
 def _with_values(columns: tuple[Column, ...], sample: Batch, key: tuple[str, ...]) -> tuple[Column, ...]:
@@ -136,9 +136,13 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",), *, limit: int = SAMPLE)
 
     ``nulls`` are texts that mean NULL: they say nothing of a type. Not more than ``limit`` records are looked at.
 
+    Where the source has a schema, it decides, and not the values.
+
     Raises HeaderRowError for names that are empty or there twice.
     """
     rows = sample.rows[:limit]
+    if sample.schema:
+        return _declared(sample, nulls)
     if sample.names:
         _check_header(sample, range(len(sample.names)))
         cells = zip(*rows, strict=True) if rows else ((),) * len(sample.names)
@@ -156,6 +160,12 @@ def infer(sample: Batch, nulls: tuple[str, ...] = ("",), *, limit: int = SAMPLE)
             values.setdefault(name, []).append(value)
     untyped = any(isinstance(record, UntypedRecord) for record in records)
     return tuple(_column(name, _of_values(found, nulls, untyped=untyped), nulls) for name, found in values.items())
+
+
+def _declared(sample: Batch, nulls: tuple[str, ...]) -> tuple[Column, ...]:
+    """The columns of the source's schema, as far as the sample has their fields; all of them if it has no rows."""
+    names = set(sample.names).union(*(row for row in sample.rows if isinstance(row, Mapping)))
+    return tuple(replace(column, nulls=nulls) for column in sample.schema if not names or column.name in names)
 
 
 def _column(name: str, inferred: Inferred, nulls: tuple[str, ...]) -> Column:
