@@ -26,6 +26,7 @@
         │   └── RecordsMissingError  the file has no records at the route's path, or no sheet of its name
         ├── ExpansionLimitError      the decoded size or ratio exceeds the route's limit
         ├── WorkbookTooLargeError    an XLSX file does not fit /tmp or memory
+        ├── BlockTooLargeError       a block of an Avro file, or a row group of a Parquet file, does not fit memory
         ├── SupersededError          a newer version of the source decides the result
         │   ├── SourceGoneError
         │   └── SourceChangedError
@@ -69,6 +70,7 @@ __all__ = [
     "BadDocumentError",
     "BadHeaderError",
     "BadSourceError",
+    "BlockTooLargeError",
     "ChecksumMismatchError",
     "CodecMismatchError",
     "CommitInDoubtError",
@@ -185,13 +187,11 @@ class CommitInDoubtError(RetryableError): ...
 
 
 class YieldedError(RetryableError):
-    """``newer`` is the id of the job of the newer version."""
-
     default_hint = "Nothing to do. The job is retried automatically if the newer job fails."
 
     def __init__(self, message: str, *, newer: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.newer = newer
+        self.newer = newer  # the id of the job of the newer version
 
 
 class NotEnoughTimeError(RetryableError):
@@ -274,6 +274,10 @@ class WorkbookTooLargeError(PermanentError):
     default_hint = "Give the function more memory and more /tmp (EphemeralStorage), or send CSV instead of XLSX."
 
 
+class BlockTooLargeError(PermanentError):
+    default_hint = "Give the function more memory (MemorySize), or let the sender write smaller blocks or row groups."
+
+
 class SupersededError(PermanentError):
     default_hint = "The job of the newer event decides the result. If that job failed, redrive it."
 
@@ -289,11 +293,8 @@ class AccessDeniedError(PermanentError):
     """``right`` is the missing IAM action and its resource, or the missing database privilege and its object."""
 
     def __init__(self, right: str, *, detail: str = "", hint: str = "") -> None:
-        super().__init__(
-            f"access denied: {right}" + (f" ({detail})" if detail else ""),
-            hint=hint
-            or f"Grant {right} to the role, in the bucket or key policy too; `penstock doctor` shows what lacks.",
-        )
+        advice = f"Grant {right} to the role, in the bucket or key policy too; `penstock doctor` shows what lacks."
+        super().__init__(f"access denied: {right}" + (f" ({detail})" if detail else ""), hint=hint or advice)
         self.right = right
 
 
@@ -375,13 +376,11 @@ class ConfigurationError(PermanentError): ...
 
 
 class EmptySourceError(ConfigurationError):
-    """``count`` files would be deleted."""
-
     default_hint = "Check the name of the source. To delete all files, add --force."
 
     def __init__(self, message: str, *, count: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.count = count
+        self.count = count  # files that would be deleted
 
 
 class StateFileError(ConfigurationError):

@@ -17,6 +17,7 @@ _BY_CLASS: dict[type[PenstockError], str] = {
     errors.UnclosedQuoteError: "Close the quote, double it if it is text, or set another --quote.",
     errors.RecordsMissingError: "Correct --records or --sheet, or correct the file.",
     errors.WorkbookTooLargeError: "Increase --memory, or convert the file to CSV.",
+    errors.BlockTooLargeError: "Increase --memory, or let the sender write smaller blocks or row groups.",
     errors.OutputTooLargeError: "Increase --memory: the part size grows with it.",
     errors.IncompleteJobError: f"Nothing was published. Correct what failed, {_AGAIN}",
     errors.DestinationMissingError: "Create the destination, or correct its name.",
