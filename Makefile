@@ -82,7 +82,7 @@ types: $(INSTALLED) ## Check types
 validate: tools ## Check the template
 	@$(SAM) validate --lint
 
-build: tools ## Build functions and layer for PENSTOCK_RUNTIME and PENSTOCK_ARCHITECTURE
+build: tools ## Build functions and layers for PENSTOCK_RUNTIME and PENSTOCK_ARCHITECTURE
 	@$(SAM) build --parameter-overrides Runtime=$(PENSTOCK_RUNTIME) Architecture=$(PENSTOCK_ARCHITECTURE)
 
 $(BENCH): $(INSTALLED) requirements/bench.txt
@@ -101,7 +101,7 @@ docs: $(DOCS) ## Build the documentation site into site/; broken links are error
 
 # An hour: make bench. Minutes: make bench BENCH_FORM=--short. One workload: make bench BENCH_FORM=gunzip
 BENCH_FORM ?=
-release: tools ## Build wheel, source, stack and layer for both architectures, bill of materials and checksums into dist/
+release: tools ## Build wheel, source, stack and layers for both architectures, bill of materials and checksums into dist/
 	@$(VENV)/python -m penstock_local.release
 
 bench: tools $(BENCH) ## Measure time, CPU, memory and dollars, compared with other tools, at Lambda's sizes

@@ -2,7 +2,7 @@
 
     python -m penstock_local.licences [--check]
 
-The packages that ship are those of the layer and of the command, with all their dependencies. The lock keeps the same
+The packages that ship are those of the layers and of the command, with all their dependencies. The lock keeps the same
 versions in the development environment.
 """
 
@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from penstock_local.sources import checkout
 
 PAGE = Path("docs", "licences.md")
-LAYER = Path("layers", "penstock", "requirements.txt")
+LAYERS = ("penstock", "lake", "iceberg")
 COMMAND = Path("cli", "requirements.txt")
 
 # Licences that require only that their text is passed on.
@@ -60,27 +60,34 @@ EXPLAINED: Mapping[str, tuple[str, str]] = {
     "psycopg-binary": ("LGPL-3.0-only", f"LGPL-3.0-only: {_LGPL} {_IN_PSYCOPG}"),
     "certifi": (
         "MPL-2.0",
-        "MPL-2.0 covers only its own files, a list of certificates. They ship unchanged, with the command only.",
+        "MPL-2.0 covers only its own files, a list of certificates. They ship unchanged.",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """``licence`` is an SPDX identifier, or several joined by OR and AND, or "unknown" if the metadata has none."""
+    """``licence`` is an SPDX identifier, or several joined by OR and AND, or "unknown" if the metadata has none.
+
+    ``layer`` is the folder of the layer that has the package; empty if it ships with the command alone.
+    """
 
     name: str
     version: str
     licence: str
-    layer: bool
+    layer: str = ""
 
 
 def shipped(root: Path) -> list[Package]:
     """All packages that ship, by name."""
-    in_layer = closure(_requirements(root / LAYER), deep=False)
-    everything = closure([*_requirements(root / LAYER), *_requirements(root / COMMAND)], deep=True)
+    lines = {layer: _requirements(root / "layers" / layer / "requirements.txt") for layer in LAYERS}
+    layers = {name: layer for layer in LAYERS for name in closure(lines[layer], deep=False)}
+    # The wheel of the command requires the first two. The layer for Iceberg has less than pyiceberg requires.
+    everything = closure([*lines["penstock"], *lines["lake"], *_requirements(root / COMMAND)], deep=True)
+    everything |= closure(lines["iceberg"], deep=False)
     return [
-        Package(name, found.version, licence_of(found), name in in_layer) for name, found in sorted(everything.items())
+        Package(name, found.version, licence_of(found), layers.get(name, ""))
+        for name, found in sorted(everything.items())
     ]
 
 
@@ -129,14 +136,14 @@ def page(packages: Iterable[Package]) -> str:
         "# Licences of the packages that ship",
         "",
         "`python -m penstock_local.licences` writes this page from the metadata of the wheels. The tests check it.",
-        "Penstock is under Apache-2.0 (`LICENSE`). Packages that are not in the layer ship with the command.",
+        "Penstock is under Apache-2.0 (`LICENSE`). Packages that are in no layer ship with the command.",
         "Wheels with compiled code contain other libraries: isal contains ISA-L (BSD-3-Clause), stream-unzip contains",
         "PyO3 (Apache-2.0 or MIT) and crc32-v2 (MIT), zlib-ng contains zlib-ng (Zlib), zstandard contains zstd",
-        "(BSD-3-Clause).",
+        "(BSD-3-Clause). arro3 and pydantic-core contain crates of Rust, which their wheels list (`sboms`).",
         "",
-        "| package | version | licence | in the layer |",
+        "| package | version | licence | layer |",
         "|---|---|---|---|",
-        *(f"| {item.name} | {item.version} | {item.licence} | {'yes' if item.layer else ''} |" for item in packages),
+        *(f"| {item.name} | {item.version} | {item.licence} | {item.layer} |" for item in packages),
         "",
         "## Licences with further requirements",
         "",

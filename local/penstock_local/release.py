@@ -4,7 +4,7 @@
 
 penstock_aws-VERSION-py3-none-any.whl, .tar.gz      the command and the Python package
 penstock-VERSION-RUNTIME-ARCHITECTURE.zip           the built stack: `sam deploy` in its folder, nothing to build
-penstock-layer-VERSION-RUNTIME-ARCHITECTURE.zip     the layer alone
+penstock-layer-VERSION-RUNTIME-ARCHITECTURE.zip     its layers alone; also lake-layer and iceberg-layer
 penstock-VERSION.cdx.json                           what ships, as CycloneDX (https://cyclonedx.org)
 SHA256SUMS                                          for `sha256sum --check`
 """
@@ -30,6 +30,12 @@ from penstock_local.tools import ensure
 ARCHITECTURES = ("x86_64", "arm64")
 RUNTIME = "python3.14"
 SUMS = "SHA256SUMS"
+# The files of layers, by their logical ids.
+LAYERS = {
+    "PenstockLayer": "penstock-layer",
+    "LakeLayer": "penstock-lake-layer",
+    "IcebergLayer": "penstock-iceberg-layer",
+}
 
 # 1980 is the first year that a zip can name. Tools that build reproducibly read the same from SOURCE_DATE_EPOCH.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -52,10 +58,11 @@ def release(folder: Path, runtime: str = RUNTIME, architectures: Iterable[str] =
     for architecture in architectures:
         built = build(runtime, architecture)
         name = f"{version}-{runtime}-{architecture}"
-        layer = folder / f"penstock-layer-{name}.zip"
-        write_zip(layer, _files(built.parent / "PenstockLayer"))
+        layers = {code: folder / f"{file}-{name}.zip" for code, file in LAYERS.items()}
+        for code, layer in layers.items():
+            write_zip(layer, _files(built.parent / code))
         defaults = {"Runtime": runtime, "Architecture": architecture}
-        write_zip(folder / f"penstock-{name}.zip", bundle(root, built, layer, defaults))
+        write_zip(folder / f"penstock-{name}.zip", bundle(root, built, layers, defaults))
     _write_bill(python, root, folder / f"penstock-{version}.cdx.json")
     files = sorted(folder.iterdir())
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
@@ -63,11 +70,13 @@ def release(folder: Path, runtime: str = RUNTIME, architectures: Iterable[str] =
     return [*files, folder / SUMS]
 
 
-def bundle(root: Path, built: Path, layer: Path, defaults: Mapping[str, str]) -> Iterator[tuple[str, bytes, int]]:
+def bundle(
+    root: Path, built: Path, layers: Mapping[str, Path], defaults: Mapping[str, str]
+) -> Iterator[tuple[str, bytes, int]]:
     """Yield name, content and permissions of the files that `sam deploy` needs. ``built``: the template of `sam build`.
 
-    The code of functions and layer are zips in the bundle, which `sam deploy` uploads as they are. ``defaults`` are
-    those of the parameters that the code was built for.
+    The code of functions and layers are zips in the bundle, which `sam deploy` uploads as they are; ``layers`` has
+    those of layers. ``defaults`` are those of the parameters that the code was built for.
     """
     text = _CODE.sub(r"\1\2: code/\3.zip", built.read_text())
     text = _OUTSIDE.sub(r"\1\2: \3", text)
@@ -77,10 +86,10 @@ def bundle(root: Path, built: Path, layer: Path, defaults: Mapping[str, str]) ->
     for name in ("samconfig.toml", "LICENSE", "statemachine/job.asl.json", "deploy/operations.yaml"):
         yield name, (root / name).read_bytes(), _PLAIN
     for _, _, code in _CODE.findall(built.read_text()):
-        path = layer.with_name(f"{code}.zip")
-        if code == "PenstockLayer":
-            yield f"code/{code}.zip", layer.read_bytes(), _PLAIN
+        if code in layers:
+            yield f"code/{code}.zip", layers[code].read_bytes(), _PLAIN
             continue
+        path = built.with_name(f"{code}.zip")
         write_zip(path, _files(built.parent / code))
         yield f"code/{code}.zip", path.read_bytes(), _PLAIN
         path.unlink()
@@ -105,7 +114,7 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes, int]]:
 
 
 def _write_bill(python: str, root: Path, path: Path) -> None:
-    """Write the software bill of materials: all packages of the layer and of the command, with their versions."""
+    """Write the software bill of materials: all packages of the layers and of the command, with their versions."""
     pins = [f"{line}\n" for line in shipped_pins(root)]
     requirements = path.with_name("shipped.txt")
     requirements.write_text("".join(pins))
@@ -115,7 +124,7 @@ def _write_bill(python: str, root: Path, path: Path) -> None:
 
 
 def shipped_pins(root: Path) -> list[str]:
-    """Return ``name==version`` of every package that ships with the layer or the command."""
+    """Return ``name==version`` of every package that ships with the layers or the command."""
     return sorted(f"{package.name}=={package.version}" for package in shipped(root))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from penstock.aws.jobs_table import time_index as job_index
+from penstock.doctor.stack import LAYERS
 from penstock.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,13 @@ def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_p
         assert (function["MemorySize"], function["Timeout"]) == own.get(name, given)
         assert function["Runtime"] == {"Ref": "Runtime"}
         assert function["Architectures"] == [{"Ref": "Architecture"}]
-        assert function["Layers"] == [{"Ref": "PenstockLayer"}]
+
+
+def test_every_function_has_the_layers_that_doctor_expects_and_only_those_that_it_needs(resources: Resources) -> None:
+    for name, function in functions(resources).items():
+        verb = name.removesuffix("Function").lower()
+        wanted = [layer for layer, verbs in LAYERS.items() if verbs is None or verb in verbs]
+        assert function["Layers"] == [{"Ref": layer} for layer in wanted]
 
 
 def test_every_function_logs_plain_text_to_its_own_group(resources: Resources) -> None:

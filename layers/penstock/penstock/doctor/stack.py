@@ -21,6 +21,12 @@ OUTPUTS = (
     "StateMachineArn",
     "WorkBucketName",
 )
+# By the logical id of a layer, to which SAM adds a digest: the functions that have it. None: all.
+LAYERS = {
+    "PenstockLayer": None,
+    "LakeLayer": ("check", "index", "ingest", "plan", "work"),
+    "IcebergLayer": ("abort", "finish", "plan"),
+}
 _LAYER = "AWS::Lambda::LayerVersion"
 _RULE = "AWS::Events::Rule"
 _USABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
@@ -62,12 +68,11 @@ def resources(stack: Deployment) -> Iterator[Finding]:
 
 
 def functions(stack: Deployment) -> Iterator[Finding]:
-    """Whether every function can run: its state, runtime, layer and concurrency."""
-    layers = [one.id for one in stack.resources.values() if one.kind == _LAYER]
+    """Whether every function can run: its state, runtime, layers and concurrency."""
     runtime = stack.stack.parameters.get("Runtime", "")
     good = 0
     for function in stack.functions():
-        bad = list(_of_function(function, layers, runtime))
+        bad = list(_of_function(function, _layers_of(stack, function.name), runtime))
         bad += _of_concurrency(function.name, stack.services.functions.concurrency(function.name))
         good += not bad
         yield from bad
@@ -125,6 +130,14 @@ def _resource(arn: str) -> str:
     return ":".join(arn.split(":")[5:]).partition("/stream/")[0].removeprefix("table/")
 
 
+def _layers_of(stack: Deployment, function: str) -> list[str]:
+    """Return the ARNs of the layers that the template gives a function."""
+    verb = function.removeprefix(f"{stack.name}-")
+    wanted = tuple(name for name, verbs in LAYERS.items() if verbs is None or verb in verbs)
+    layers = {name: one.id for name, one in stack.resources.items() if one.kind == _LAYER}
+    return [arn for name, arn in layers.items() if name.startswith(wanted)]
+
+
 def _of_function(function: FunctionState, layers: list[str], runtime: str) -> Iterator[Finding]:
     name = f"function {function.name}"
     if function.state == "Pending" or function.update == "InProgress":
@@ -133,12 +146,13 @@ def _of_function(function: FunctionState, layers: list[str], runtime: str) -> It
         yield failed(name, f"{function.state}: {function.reason}".rstrip(": "), _DEPLOY)
     elif function.update == "Failed":
         yield failed(name, f"its last update failed: {function.reason}".rstrip(": "), _DEPLOY)
-    if layers and not set(layers) & set(function.layers):
+    if missing := [layer for layer in layers if layer not in function.layers]:
         update = command("lambda", "update-function-configuration", function_name=function.name, layers=layers)
-        yield failed(name, "lacks the layer of this stack, and with it the package penstock", update)
+        lacking = ", ".join(layer.split(":")[6] for layer in missing)
+        yield failed(name, f"lacks layers of this stack, and with them the packages that it imports: {lacking}", update)
     if runtime and function.runtime != runtime:
         update = command("lambda", "update-function-configuration", function_name=function.name, runtime=runtime)
-        yield failed(name, f"runs on {function.runtime}; the layer is built for {runtime}", update)
+        yield failed(name, f"runs on {function.runtime}; its layers are built for {runtime}", update)
 
 
 def _of_concurrency(name: str, reserved: int | None) -> Iterator[Finding]:
