@@ -65,7 +65,7 @@ class Commit:
     summary carries it. With ``replace``, files of the partitions that ``files`` touch, or all files of a table without
     partitions, are removed in the same snapshot; ``whole``: all files in any case. ``base`` is the snapshot that an
     earlier attempt has recorded (None: the table had none); ``is_retry``: there was such an attempt. ``spec_id`` is
-    that of the partition values."""
+    that of the partition values, ``schema_id`` that of the files (None: not compared with the table's)."""
 
     id: str
     table: str
@@ -75,6 +75,7 @@ class Commit:
     base: int | None = None
     is_retry: bool = False
     spec_id: int = 0
+    schema_id: int | None = None
     summary: tuple[tuple[str, str], ...] = field(default=())
 
 
@@ -87,26 +88,45 @@ class Committed:
     tries: int = 1
 
 
-class Committer(Protocol):
-    """Changes tables through pyiceberg. Used by functions that commit, and by the command.
+class TableEditor(Protocol):
+    """Creates and changes tables without pyiceberg, so that any function with the rights can.
 
-    Raises InvalidTableError, AccessDeniedError and ServiceUnavailableError.
+    Raises InvalidTableError, DestinationMissingError, AccessDeniedError and ServiceUnavailableError.
     """
 
     def prepare(self, table: Table) -> tuple[IcebergTable, Sequence[tuple[str, str]]]:
-        """Create a missing table if it has ``create``; add columns and widen types if it ``grows``. Idempotent.
+        """Create a missing table if it has ``create``; add columns and widen types if it ``grows``. Idempotent, also
+        when several do it at once.
 
         Return the state, and the columns that were not added, each with the reason.
         """
 
+
+class CommitFinder(Protocol):
+    """Looks for commits without pyiceberg."""
+
+    def find(self, table: str, commit_id: str, base: int | None) -> int | None:
+        """Return the snapshot of a commit, which has it in its summary; None proves that it is not in. ``base`` is the
+        snapshot that was current before the commit. A commit that was in and was rolled back counts as in: its
+        snapshot still names its files.
+
+        None says nothing of a request that is still on its way: ask when no committer of this commit can be alive.
+        Raises CommitInDoubtError if the ancestors of the current snapshot do not reach ``base``, because it has
+        expired, or cannot be read.
+        """
+
+
+class Committer(CommitFinder, Protocol):
+    """Commits to tables by pyiceberg. Used by functions that commit, and by the command.
+
+    Raises InvalidTableError, AccessDeniedError and ServiceUnavailableError.
+    """
+
     def commit(self, commit: Commit, record_base: Callable[[int | None], None]) -> Committed:
         """Make files visible in one snapshot, on the newest metadata; conflicts with other writers are retried.
 
-        ``record_base`` is called with the current snapshot before the first request that could commit. If the answer
-        of a request is lost, the ancestors of the current snapshot back to ``base`` are searched for the commit's id.
-        Raises CommitInDoubtError if that search fails too, so that nobody knows whether the files are in.
+        ``record_base`` is called with the current snapshot before the first request that could commit; of a retry only
+        if ``base`` is no longer current. If the answer of a request is lost, the commit is searched for as `find` does.
+        Raises CommitInDoubtError if that search fails too, so that nobody knows whether the files are in, and
+        PublishConflictError if other writers were faster in all tries.
         """
-
-    def find(self, table: str, commit_id: str, base: int | None) -> int | None:
-        """Return the snapshot of a commit among the ancestors of the current one back to ``base``; None proves that
-        the commit is not in. Raises CommitInDoubtError if the ancestors do not reach ``base``, or cannot be read."""
