@@ -11,7 +11,7 @@ import pytest
 from hostile_workbooks import BOOK, HOSTILE, MAIN, OFFICE, SHEET, STRINGS, STYLES, book, lines, sheet, strings, styles
 from lengths import long
 from penstock.errors import BadDocumentError
-from penstock.formats import WorkbookLimits, parse
+from penstock.formats import ReadLimits, parse
 from penstock.formats.xlsx.cells import CellType, cell_type_of
 from penstock.limits import MIB
 from penstock.model.parse_options import Format, ParseOptions
@@ -20,11 +20,11 @@ from penstock.model.record import Batch
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 XLSX = ParseOptions(format=Format.XLSX)
 # Ratios are another limit, which would refuse some of these before.
-ANY_RATIO = WorkbookLimits(ratio=1e9)
+ANY_RATIO = ReadLimits(ratio=1e9)
 
 
 def batches(data: bytes) -> list[Batch]:
-    return list(parse([data], XLSX, batch_bytes=100_000, workbook=ANY_RATIO))
+    return list(parse([data], XLSX, batch_bytes=100_000, limits=ANY_RATIO))
 
 
 def rows(data: bytes) -> list[object]:

@@ -37,7 +37,7 @@ from penstock.errors import (
     RecordsMissingError,
     WorkbookTooLargeError,
 )
-from penstock.formats import WorkbookLimits, parse
+from penstock.formats import ReadLimits, parse
 from penstock.formats.xlsx import sheet as xlsx_sheet
 from penstock.limits import MIB
 from penstock.model.load import Resume
@@ -432,49 +432,49 @@ def test_a_workbook_without_worksheets_is_an_error() -> None:
         parsed(zipped({**parts(""), "xl/workbook.xml": f"<workbook xmlns='{MAIN}'/>"}), XLSX)
 
 
-def limited(data: bytes, limits: WorkbookLimits) -> list[Batch]:
-    return list(parse(chunked(data, 1000), XLSX, batch_bytes=1000, workbook=limits))
+def limited(data: bytes, limits: ReadLimits) -> list[Batch]:
+    return list(parse(chunked(data, 1000), XLSX, batch_bytes=1000, limits=limits))
 
 
 def test_a_workbook_larger_than_the_disk_allows_is_refused() -> None:
     data = workbook(["a"], [1])
     with pytest.raises(WorkbookTooLargeError) as caught:
-        limited(data, WorkbookLimits(file_bytes=len(data) - 1))
+        limited(data, ReadLimits(file_bytes=len(data) - 1))
     assert "/tmp" in caught.value.hint
-    assert limited(data, WorkbookLimits(file_bytes=len(data)))
+    assert limited(data, ReadLimits(file_bytes=len(data)))
 
 
 def test_limits_grow_with_the_function() -> None:
-    small, large = (WorkbookLimits.within(memory * MIB, 512 * MIB) for memory in (128, 1769))
+    small, large = (ReadLimits.within(memory * MIB, 512 * MIB) for memory in (128, 1769))
     assert small.file_bytes == 384 * MIB
     assert 24 * MIB <= small.strings_bytes < 32 * MIB
     assert large.strings_bytes > 800 * MIB
-    assert WorkbookLimits.within(64 * MIB, 512 * MIB).strings_bytes == 24 * MIB
+    assert ReadLimits.within(64 * MIB, 512 * MIB).strings_bytes == 24 * MIB
 
 
 def test_strings_larger_than_memory_allows_are_refused() -> None:
     data = zipped(parts(inline("a"), strings="".join(f"<si><t>text {number}</t></si>" for number in range(1000))))
     with pytest.raises(WorkbookTooLargeError, match="strings"):
-        limited(data, WorkbookLimits(strings_bytes=10_000))
-    assert rows_of(limited(data, WorkbookLimits(strings_bytes=30_000))) == []
+        limited(data, ReadLimits(strings_bytes=10_000))
+    assert rows_of(limited(data, ReadLimits(strings_bytes=30_000))) == []
 
 
 def test_one_endless_string_is_refused() -> None:
     data = zipped(parts(inline("a"), strings=f"<si><t>{'x' * 1_000_000}</t></si>"))
     with pytest.raises(WorkbookTooLargeError, match="strings"):
-        limited(data, WorkbookLimits(strings_bytes=100_000, ratio=10_000))
+        limited(data, ReadLimits(strings_bytes=100_000, ratio=10_000))
     data = zipped(parts(inline("a"), strings=f"<si><t>{'x' * 3_000_000}</t></si>"))
     with pytest.raises(BadDocumentError, match="string of more than"):
-        limited(data, WorkbookLimits(ratio=10_000))
+        limited(data, ReadLimits(ratio=10_000))
 
 
 def test_a_part_that_expands_too_far_is_refused() -> None:
     data = zipped(parts(inline("a") + "<row/>" * 300_000))
     with pytest.raises(ExpansionLimitError):
-        limited(data, WorkbookLimits())
+        limited(data, ReadLimits())
     with pytest.raises(ExpansionLimitError):
-        limited(data, WorkbookLimits(expanded_bytes=1_500_000, ratio=10_000))
-    assert rows_of(limited(data, WorkbookLimits(ratio=10_000))) == []
+        limited(data, ReadLimits(expanded_bytes=1_500_000, ratio=10_000))
+    assert rows_of(limited(data, ReadLimits(ratio=10_000))) == []
 
 
 @pytest.mark.parametrize("row", ["<row>" + "<c/>" * 60_000 + "</row>", f"<row a='{'x' * 300_000}'/>"], ids=len)

@@ -17,7 +17,7 @@ from penstock.model.job import Progress, Receipt
 from penstock.model.member import Member
 from penstock.model.object import Source
 from penstock.model.route import Route
-from penstock.model.source import ByteSource, Deadline
+from penstock.model.source import ByteSource, Deadline, RangeReader
 
 # The ratio of a small file means nothing: 1 KiB of zeros is 43 bytes of gzip. Below this size it is not checked.
 HARMLESS_BYTES = 64 * MIB
@@ -73,6 +73,21 @@ class Decoding:
             self.codec = codec.name
             yield from codec.members(self._decoded(codec, content))
 
+    def ranges(self) -> RangeReader | None:
+        """Return what reads ranges of the source; None if it is compressed, or must be read in order.
+
+        Raises CodecMismatchError, and the errors of reading. Each range raises TimeLimitError as `members` does.
+        """
+        content = self._content
+        if not isinstance(content, RangeReader):
+            return None
+        head = b"".join(content.read(0, min(HEAD, content.size)))
+        codec = choose(head, self._source.key, self._route.codec, window=self._budget.window)
+        if codec.name != IDENTITY.name:
+            return None
+        self.codec = codec.name
+        return _CountedRanges(content, self)
+
     def _decoded(self, codec: Codec, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for piece in codec.decode(chunks, self.trace, self._budget.step):
             if self.trace.produced > self._ceiling:
@@ -93,6 +108,26 @@ class Decoding:
         for chunk in chunks:
             self.check_time()
             yield chunk
+
+
+class _CountedRanges:
+    """Implements ``RangeReader``: counts in the trace of a decoding what is read of the source."""
+
+    def __init__(self, content: RangeReader, decoding: Decoding) -> None:
+        self._content = content
+        self._decoding = decoding
+
+    @property
+    def size(self) -> int:
+        return self._content.size
+
+    def read(self, start: int, end: int) -> Generator[bytes, None, None]:
+        self._decoding.check_time()
+        with closing(self._content.read(start, end)) as chunks:
+            for chunk in chunks:
+                self._decoding.trace.consumed += len(chunk)
+                yield chunk
+                self._decoding.check_time()
 
 
 def ceiling(source: Source, route: Route) -> int:

@@ -14,11 +14,21 @@ from penstock.delivery.growing_tables import GrowingChunkBuilder, grows
 from penstock.delivery.pending_chunk import PendingChunk
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.destinations.ports import TableSink
-from penstock.formats import Within, WorkbookLimits, parse, tell_nobody
+from penstock.formats import ReadLimits, Within, parse, tell_nobody
 from penstock.model.load import Chunk, Loaded, Resume
+from penstock.model.source import RangeReader
 from penstock.model.source_values import SourceValues
 from penstock.model.table import TablePlan
-from penstock.tables import ChunkBuilder, Form, check_paths, check_values, gc_deferred, single_batch, with_metadata
+from penstock.tables import (
+    ChunkBuilder,
+    Form,
+    check_paths,
+    check_values,
+    gc_deferred,
+    needed_fields,
+    single_batch,
+    with_metadata,
+)
 
 
 @dataclass(slots=True)
@@ -41,7 +51,7 @@ class RowLoader:
     check: Callable[[], None]
     heartbeat: Callable[[Resume], None]
     is_all: bool = True
-    workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
     values: SourceValues = field(default_factory=dict)
     begun: float = 0.0
     tell: Callable[[str], None] = tell_nobody
@@ -55,11 +65,12 @@ class RowLoader:
         """Whether this attempt has committed a chunk."""
         return self.reached.chunk > self.resume.chunk
 
-    def load(self, pieces: Iterable[bytes], within: Within | None = None) -> Resume:
+    def load(self, pieces: Iterable[bytes], within: Within | None = None, ranges: RangeReader | None = None) -> Resume:
         """Load the records of the decoded pieces; return the total of this and all earlier attempts.
 
-        ``within`` describes the start of a span. Raises TooManyRejectsError as soon as the load has more rejects than
-        the route allows, SourceValueError, and the errors of the parser, ``check`` and the sink.
+        ``within`` describes the start of a span, ``ranges`` reads the complete decoded source instead of the pieces.
+        Raises TooManyRejectsError as soon as the load has more rejects than the route allows, SourceValueError, and the
+        errors of the parser, ``check`` and the sink.
         """
         check_values(self.plan, self.values)
         # An attempt may have died after it committed a chunk and before it wrote the database's rejects.
@@ -72,10 +83,12 @@ class RowLoader:
             self.plan.parse,
             batch_bytes=self.batch_bytes,
             resume=self.resume,
-            workbook=self.workbook,
+            limits=self.limits,
             validator_factory=builder.validator,
             within=within,
             tell=self.tell,
+            ranges=ranges,
+            columns=needed_fields(self.plan),
         )
         with gc_deferred(), pending:
             for number, (batch, is_only) in enumerate(single_batch(batches), start=self.resume.chunk):

@@ -10,7 +10,7 @@ from itertools import islice
 from penstock.delivery.decoding import Decoding
 from penstock.delivery.ports import RejectLog
 from penstock.errors import DestinationMissingError, InvalidTableError, TooManyRejectsError
-from penstock.formats import WorkbookLimits, advice, check_sample, lines_at, parse, reasons
+from penstock.formats import ReadLimits, advice, check_sample, lines_at, parse, reads_ranges, reasons
 from penstock.limits import MIB
 from penstock.model.job import Job
 from penstock.model.parse_options import ParseOptions
@@ -32,7 +32,7 @@ class Sampler:
     job: Job
     decoding: Callable[[], Decoding]
     rejects: RejectLog
-    workbook: WorkbookLimits
+    limits: ReadLimits
 
     def complete(self, plan: TablePlan) -> TablePlan:
         """Return the plan with all columns. Raises TooManyRejectsError if no record is good, and InvalidTableError."""
@@ -64,8 +64,10 @@ class Sampler:
 
     def _sample(self, options: ParseOptions, plan: TablePlan) -> Batch | None:
         """Return the first records, or later ones if all of them are rejected; None for an empty file."""
-        with closing(self.decoding().pieces()) as pieces:
-            batches = parse(pieces, options, batch_bytes=SAMPLE_BYTES, workbook=self.workbook)
+        decoding = self.decoding()
+        ranges = decoding.ranges() if reads_ranges(options) else None
+        with closing(decoding.pieces()) as pieces:
+            batches = parse(pieces, options, batch_bytes=SAMPLE_BYTES, limits=self.limits, ranges=ranges)
             samples = (without_raw(without_impossible_names(batch), plan) for batch in islice(batches, SAMPLES))
             first = next(samples, None)
             return first if not first or first.rows else next((batch for batch in samples if batch.rows), first)

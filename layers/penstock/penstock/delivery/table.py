@@ -32,7 +32,7 @@ from penstock.errors import (
     TimeLimitError,
     noting,
 )
-from penstock.formats import WorkbookLimits, is_settled, resolve, settle
+from penstock.formats import ReadLimits, is_settled, reads_ranges, resolve, settle
 from penstock.limits import Budget
 from penstock.model.job import NO_PROGRESS, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState
@@ -68,7 +68,7 @@ class TableDelivery:
     open_sink: Callable[[Job], TableSink]
     form: Form
     budget: Budget
-    workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
     load_id: str = ""
 
     def __call__(self, attempt: Attempt) -> Receipt:
@@ -145,7 +145,8 @@ class TableDelivery:
 
     def _deliver(self, attempt: Attempt, sink: TableSink, plan: TablePlan, resume: Resume) -> Receipt:
         decoding = self.decoding(attempt)
-        progress = _SourceProgress(attempt, decoding)
+        ranges = decoding.ranges() if reads_ranges(plan.parse) else None
+        progress = _SourceProgress(attempt, decoding, has_ranges=ranges is not None)
         rejects = RejectWriter(self.rejects, attempt.job, plan)
         loader = RowLoader(
             sink,
@@ -156,14 +157,14 @@ class TableDelivery:
             self.budget.batch,
             check=progress.check,
             heartbeat=progress.heartbeat,
-            workbook=self.workbook,
+            limits=self.limits,
             values=self._values(attempt.job, plan),
             begun=attempt.job.begun if attempt.job.tells_begin else 0.0,
             tell=decoding.trace.warnings.append,
         )
         try:
             with closing(progress.pieces()) as pieces, noting_changes(sink, plan):
-                loaded = loader.load(pieces)
+                loaded = loader.load(pieces, ranges=ranges)
                 sink.complete()
             rejects.check(loaded.rejects, loaded.row - 1)
             check_paths(plan, loaded.fields)
@@ -204,7 +205,7 @@ class TableDelivery:
         return self._sampler(attempt).explaining(plan)
 
     def _sampler(self, attempt: Attempt) -> Sampler:
-        return Sampler(attempt.job, partial(self.decoding, attempt), self.rejects, self.workbook)
+        return Sampler(attempt.job, partial(self.decoding, attempt), self.rejects, self.limits)
 
     def _settled(self, attempt: Attempt, options: ParseOptions) -> ParseOptions:
         """Settle the options of a JSON document with a path to its records. This reads the source once before the
@@ -242,7 +243,8 @@ def join(sink: TableSink, job: Job) -> None:
 class _SourceProgress:
     """Tracks how many bytes of the source the committed chunks cover."""
 
-    def __init__(self, attempt: Attempt, decoding: Decoding) -> None:
+    def __init__(self, attempt: Attempt, decoding: Decoding, *, has_ranges: bool = False) -> None:
+        self._has_ranges = has_ranges
         self._attempt = attempt
         self._decoding = decoding
         self._marks: deque[tuple[int, int]] = deque()
@@ -263,6 +265,9 @@ class _SourceProgress:
 
     def heartbeat(self, reached: Resume) -> None:
         """Report the bytes of the source that are committed."""
+        if self._has_ranges:
+            # What the records before hold was read, and little more.
+            self._acknowledged = min(self._decoding.trace.consumed, self._attempt.job.source.size)
         while self._marks and self._marks[0][0] <= reached.offset:
             # At its end, a decoder gives back the few bytes that it has read ahead.
             self._acknowledged = max(self._acknowledged, self._marks.popleft()[1])
@@ -303,7 +308,7 @@ def _receipt(job: Job, plan: TablePlan, decoding: Decoding, loaded: Resume, reje
     warnings += field_warnings(plan, loaded.fields)
     return Receipt(
         bytes_in=job.source.size,
-        bytes_out=trace.produced,
+        bytes_out=trace.produced or loaded.offset,
         crc32=trace.crc32 or 0,
         parts=loaded.chunk,
         codec=decoding.codec,

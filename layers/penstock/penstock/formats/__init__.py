@@ -11,32 +11,38 @@ from dataclasses import fields, replace
 from typing import Any
 
 from penstock.codecs import strip_suffix
+from penstock.codecs.unsupported import HEAD
 from penstock.errors import InvalidRouteError
 from penstock.formats.diagnosis import lines_at, reasons
-from penstock.formats.format import ParseSettings, RecordFormat, no_validator, tell_nobody
+from penstock.formats.format import ParseSettings, Places, RecordFormat, no_validator, tell_nobody
+from penstock.formats.limits import ReadLimits
 from penstock.formats.registry import all_suffixes, format_by_suffix, format_named, options_of_others, registered
 from penstock.formats.unsupported import refuse_content, refuse_name
 from penstock.formats.window import Window
-from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.record import Batch, CsvValidatorFactory, Reject
+from penstock.model.source import RangeReader
 from penstock.model.span import Within
 
 __all__ = [
     "ParseSettings",
+    "Places",
+    "ReadLimits",
     "RecordFormat",
     "Within",
-    "WorkbookLimits",
     "advice",
     "check_sample",
     "choose_format",
+    "find_places",
+    "finds_places",
     "ignored_options",
     "is_settled",
     "lines_at",
     "needs_whole_source",
     "open_source",
     "parse",
+    "reads_ranges",
     "reasons",
     "registered",
     "resolve",
@@ -45,7 +51,7 @@ __all__ = [
 ]
 
 _START = Resume()
-_LIMITS = WorkbookLimits()
+_LIMITS = ReadLimits()
 _DEFAULTS = {field.name: field.default for field in fields(ParseOptions)}
 
 
@@ -103,18 +109,28 @@ def needs_whole_source(options: ParseOptions) -> bool:
     return format_named(options.format).random_access
 
 
+def reads_ranges(options: ParseOptions) -> bool:
+    """Return whether the parser reads ranges of a source that is not compressed, instead of all of it."""
+    return format_named(options.format).reads_ranges
+
+
 def parse(
     chunks: Iterable[bytes],
     options: ParseOptions,
     *,
     batch_bytes: int,
     resume: Resume = _START,
-    workbook: WorkbookLimits = _LIMITS,
+    limits: ReadLimits = _LIMITS,
     validator_factory: CsvValidatorFactory = no_validator,
     within: Within | None = None,
     tell: Callable[[str], None] = tell_nobody,
+    ranges: RangeReader | None = None,
+    columns: frozenset[str] | None = None,
 ) -> Iterator[Batch]:
     """Yield the records of a decoded source. ``chunks`` are all of its bytes from the first.
+
+    With ``ranges`` of the complete decoded source, a format that `reads_ranges` takes no chunk. ``columns`` are the
+    fields that are needed: a format may leave out all others; None: all are.
 
     A batch holds at most ``batch_bytes`` of the source, or one record of at most ``options.max_record``. Records
     before ``resume`` are omitted. With ``within`` (see `open_source`), the chunks are all bytes of a part that begins
@@ -124,16 +140,28 @@ def parse(
 
     Memory: see the parser of each format. Raises BadSourceError if no record can be found after an offset,
     InvalidRouteError if the options contradict each other (the format must be chosen: see `resolve`),
-    WorkbookTooLargeError and ExpansionLimitError for workbooks.
+    WorkbookTooLargeError and ExpansionLimitError for workbooks, BlockTooLargeError for blocks and row groups.
     """
     declared = format_named(options.format)
-    if within and declared.open is None:
+    if within and declared.open is None and declared.find_places is None:
         raise InvalidRouteError(f"{options.format} cannot be entered in the middle")
     if options.find_header and not declared.finds_header:
         raise InvalidRouteError(f'{options.format} has no header to find (header = "auto")')
-    if not within:
+    ranges = ranges if declared.reads_ranges else None
+    if ranges is not None:
+        refuse_ranges(ranges, options)
+    elif not within:
         chunks = refuse_content(chunks, options)
-    settings = ParseSettings(batch_bytes, resume, within, workbook, validator_factory, tell)
+    settings = ParseSettings(
+        batch_bytes,
+        resume,
+        within,
+        validator_factory=validator_factory,
+        tell=tell,
+        limits=limits,
+        ranges=ranges,
+        columns=columns,
+    )
     return declared.parse(chunks, options, settings)
 
 
@@ -150,6 +178,26 @@ def open_source(chunks: Iterable[bytes], options: ParseOptions) -> Within:
     return declared.open(Window(refuse_content(chunks, options), options.encoding), options)
 
 
+def finds_places(options: ParseOptions) -> bool:
+    """Return whether `find_places` finds where a source can be split."""
+    return format_named(options.format).find_places is not None
+
+
+def find_places(
+    ranges: RangeReader, options: ParseOptions, *, limits: ReadLimits = _LIMITS, columns: frozenset[str] | None = None
+) -> Places | None:
+    """Return where a decoded source can be split, by its own metadata; None if its format has none.
+
+    Raises BadSourceError for damaged metadata, and the errors of `parse` for what does not fit the limits.
+    """
+    declared = format_named(options.format)
+    if declared.find_places is None:
+        return None
+    refuse_ranges(ranges, options)
+    settings = ParseSettings(batch_bytes=0, limits=limits, columns=columns)
+    return declared.find_places(ranges, options, settings)
+
+
 def check_sample(options: ParseOptions, sample: Batch) -> None:
     """Raises HeaderRowError if the first records show that an option is wrong."""
     format_named(options.format).check_sample(options, sample)
@@ -164,6 +212,11 @@ def advice(
     """
     found = format_named(options.format).advise(options, names, rejects, lines)
     return " ".join(found) or "Correct the listed records, or the route's parse options, and load the file again."
+
+
+def refuse_ranges(ranges: RangeReader, options: ParseOptions) -> None:
+    """Raises BadDocumentError if a source starts like another format than ``options.format``."""
+    refuse_content([b"".join(ranges.read(0, min(HEAD, ranges.size)))], options)
 
 
 def _suffix(name: str) -> str:

@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 
 from penstock.formats.boundaries import Rules, Text
 from penstock.formats.diagnosis import encoding_advice
+from penstock.formats.limits import ReadLimits
 from penstock.formats.window import Window
-from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.record import Batch, CsvValidator, CsvValidatorFactory, Reject
-from penstock.model.span import Within
+from penstock.model.source import RangeReader
+from penstock.model.span import Entry, Within
 
 
 def no_validator(names: tuple[str, ...], delimiter: str, quote: str) -> CsvValidator | None:  # noqa: ARG001  # as CsvValidatorFactory says
@@ -28,16 +29,31 @@ def tell_nobody(note: str) -> None:
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
     """The settings of a parse: see `penstock.formats.parse`. A format uses those that concern it. ``tell`` is called
-    with what the start of a source shows and the route does not say."""
+    with what the start of a source shows and the route does not say. ``ranges`` reads the decoded source, if it can be
+    read by ranges. ``columns``: the only fields of records that are needed; None: all."""
 
     batch_bytes: int
     resume: Resume = field(default_factory=Resume)
     within: Within | None = None
-    workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
+    ranges: RangeReader | None = None
+    columns: frozenset[str] | None = None
     validator_factory: CsvValidatorFactory = no_validator
     tell: Callable[[str], None] = tell_nobody
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a source can be entered, as the source itself says. ``entries`` count its records; ``decoded`` of an entry
+    is that of its ``record``, and what batches call an offset. ``total`` is the offset of the end. ``within`` is what a
+    span needs to know."""
+
+    entries: tuple[Entry, ...]
+    total: int
+    within: Within
+
+
+FindPlaces: TypeAlias = Callable[[RangeReader, ParseOptions, ParseSettings], Places | None]
 Parse: TypeAlias = Callable[[Iterable[bytes], ParseOptions, ParseSettings], Iterator[Batch]]
 Lines: TypeAlias = Callable[[], tuple[int, int]]
 """The line numbers of the header and of the first reject. Reads the source."""
@@ -84,7 +100,8 @@ class RecordFormat:
 
     **Splitting.** ``text(options, head)`` returns how records are separated at bytes; None if they cannot be.
     ``rules`` are the rules of such a text. ``open(window, options)`` reads the header and returns what a span needs of
-    it. Without ``open``, a source is always parsed from its start.
+    it. ``find_places(ranges, options, settings)`` finds the places to split a source in its metadata instead; None if
+    there are none. Without either, a source is always parsed from its start.
 
     **Settling.** ``is_settled(options)`` is False if ``settle(chunks, options)`` must read the source to complete the
     options.
@@ -94,7 +111,7 @@ class RecordFormat:
 
     **Content.** ``text_based`` is False for a binary format. ``accepts``: kinds of content (see
     `penstock.codecs.unsupported`) that the parser itself checks. ``random_access``: the parser needs the complete
-    source before the first record. ``finds_header``: it knows ``header = "auto"``.
+    source before the first record; ``reads_ranges``: or ranges of it. ``finds_header``: it knows ``header = "auto"``.
 
     **Diagnosis.** ``check_sample`` raises an error if the first records show that an option is wrong. ``advise``
     returns what to do if none of the first records is good.
@@ -106,6 +123,7 @@ class RecordFormat:
     text: Callable[[ParseOptions, bytes], Text | None] = never_cut
     rules: Callable[[Text], Rules] | None = None
     open: Callable[[Window, ParseOptions], Within] | None = None
+    find_places: FindPlaces | None = None
     is_settled: Callable[[ParseOptions], bool] = is_settled
     settle: Callable[[Iterable[bytes], ParseOptions], ParseOptions] = keep
     ignores: tuple[str, ...] = ()
@@ -113,6 +131,7 @@ class RecordFormat:
     text_based: bool = True
     accepts: tuple[str, ...] = ()
     random_access: bool = False
+    reads_ranges: bool = False
     finds_header: bool = False
     check_sample: Callable[[ParseOptions, Batch], None] = accept_sample
     advise: Callable[[ParseOptions, Sequence[str], Sequence[Reject], Lines], list[str]] = advise_on_encoding

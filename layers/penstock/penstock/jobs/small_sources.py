@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from penstock.delivery.decoding import Decoding
 from penstock.delivery.ports import ObjectReader
-from penstock.formats import parse, resolve
+from penstock.formats import parse, reads_ranges, resolve
 from penstock.limits import READERS, Budget
 from penstock.model.job import Job, Receipt
 from penstock.model.object import Source
@@ -58,7 +58,8 @@ def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, ro
     decoding = Decoding(job.source, HeldSource(body), job.route, budget)
     with closing(decoding.pieces()) as pieces:
         options = resolve(job.source.key, options)
-        batches = parse(pieces, options, batch_bytes=room, tell=decoding.trace.warnings.append)
+        ranges = decoding.ranges() if reads_ranges(options) else None
+        batches = parse(pieces, options, batch_bytes=room, tell=decoding.trace.warnings.append, ranges=ranges)
         batch = next(batches, None)
         # Asking for a second batch also verifies the end of the source.
         if next(batches, None) or batch is None:
@@ -66,7 +67,7 @@ def parse_whole(job: Job, body: bytes, options: ParseOptions, budget: Budget, ro
     trace = decoding.trace
     receipt = Receipt(
         bytes_in=job.source.size,
-        bytes_out=trace.produced,
+        bytes_out=trace.produced or batch.end,
         crc32=trace.crc32 or 0,
         parts=1,
         codec=decoding.codec,

@@ -1,4 +1,4 @@
-"""Splits table jobs at records, which a pass over the source has counted."""
+"""Splits table jobs at records, which a pass over the source has counted, or which the source itself counts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ CountedRecords: TypeAlias = tuple[TableSpans, list[SpanBoundary]]
 
 @dataclass(frozen=True, slots=True)
 class TableSpanPlanner:
-    """Plans table jobs: plain text is surveyed, splittable codecs are indexed, other sources are not split."""
+    """Plans table jobs: plain text is surveyed, splittable codecs are indexed, and what counts its own records is cut
+    there. Other sources are not split."""
 
     objects: MemberObjects
     files: WorkFiles
@@ -59,6 +60,9 @@ class TableSpanPlanner:
         """Return the boundaries between records, or the step that finds them; None if records cannot be found."""
         source = spec.job.source
         encoded = encoded_name(source, codec)
+        if (places := preview.places) and not preview.loaded and encoded == codec == IDENTITY.name and places.entries:
+            spans = TableSpans(encoded, 0, places.total, preview.plan, places.within)
+            return spans, [SpanBoundary(entry) for entry in places.entries]
         if preview.text is None or preview.within is None or preview.loaded or not source.size or encoded is None:
             return None
         plan = TableSpans(encoded, 0, source.size, preview.plan, preview.within)

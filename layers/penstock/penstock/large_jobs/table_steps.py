@@ -11,6 +11,7 @@ from penstock.delivery.attempt import Attempt
 from penstock.delivery.growing_tables import changes_of, noting_changes
 from penstock.delivery.load_origin import origin_of
 from penstock.delivery.ports import RejectLog
+from penstock.delivery.ranges import SourceRanges
 from penstock.delivery.reject_writer import RejectWriter
 from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.source_values import source_values
@@ -18,7 +19,7 @@ from penstock.delivery.storage_fit import begin_fitted
 from penstock.delivery.table import TableDelivery, join
 from penstock.destinations.ports import TableSink, TableSwap
 from penstock.errors import IncompleteJobError, LeaseLostError, PenstockError, TimeLimitError
-from penstock.formats import Within, open_source
+from penstock.formats import Places, Within, find_places, finds_places, open_source, reads_ranges
 from penstock.formats.boundaries import HEAD, Text, text_of
 from penstock.large_jobs.job_files import JobSpec
 from penstock.large_jobs.span_plan import WHOLE, TableSpans
@@ -29,7 +30,7 @@ from penstock.model.load_origin import LoadOrigin
 from penstock.model.replacement import Replacement
 from penstock.model.span import Span
 from penstock.model.table import Mode, Table, TablePlan
-from penstock.tables import Form, check_header, is_atomic, is_staged, redacting, table_names, tables_of
+from penstock.tables import Form, check_header, is_atomic, is_staged, needed_fields, redacting, table_names, tables_of
 
 # Seconds for the statement that makes a large load visible: almost as long as a function may run.
 FINISHING = 840.0
@@ -40,13 +41,15 @@ class TablePreview:
     """The plan of a job, with its format and columns.
 
     ``text`` describes how records are found, and ``within`` is what the parser of a span must know. Both are None if
-    the source cannot be split at records. ``loaded``: the job is loaded completely, but this was not recorded.
+    the source cannot be split at records that way. ``places`` are those of a source that names them. ``loaded``: the
+    job is loaded completely, but this was not recorded.
     """
 
     plan: TablePlan
     text: Text | None
     within: Within | None
     loaded: bool
+    places: Places | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,12 @@ class TableSteps:
             with self.delivery.explaining(attempt, plan):
                 plan, _ = begin_fitted(sink, plan)
             loaded = sink.is_finished()
-        with closing(self.delivery.decoding(attempt).pieces()) as pieces:
+        decoding = self.delivery.decoding(attempt)
+        ranges = decoding.ranges() if finds_places(plan.parse) else None
+        if ranges is not None:
+            found = find_places(ranges, plan.parse, limits=self.delivery.limits, columns=needed_fields(plan))
+            return TablePreview(plan, None, None, loaded, found)
+        with closing(decoding.pieces()) as pieces:
             head, chunks = peek(pieces, HEAD)
             text = text_of(plan.parse, head)
             within = open_source(chunks, plan.parse) if text else None
@@ -147,10 +155,13 @@ class TableSteps:
                 heartbeat=lambda reached: heartbeat(_share(span, reached)),
                 is_all=spans.count == 1 and spans.before is None,
                 values=source_values(spec.job, spans.table_plan),
+                limits=self.delivery.limits,
             )
+            is_ranged = reads_ranges(spans.table_plan.parse)
+            ranges = SourceRanges(self.delivery.objects, spec.job.source) if is_ranged else None
             within = replace(spans.within, offset=span.start, row=span.first_row, is_last=span.following is None)
             with noting_changes(sink, spans.table_plan), redacting(spans.table_plan):
-                loaded = loader.load(pieces, within)
+                loaded = loader.load(pieces, within, ranges)
                 sink.complete()
                 return loaded
 

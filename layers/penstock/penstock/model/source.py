@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Deadline(Protocol):
@@ -29,6 +29,7 @@ class ByteSource(Protocol):
         """Yield non-empty pieces of the source. Closing the generator releases its connection and threads."""
 
 
+@runtime_checkable
 class RangeReader(Protocol):
     """Any range of the bytes of one pinned source, for archives, workbooks and indexes.
 
@@ -45,7 +46,7 @@ class RangeReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeldSource:
-    """A small source in memory. Implements ``ByteSource``."""
+    """A small source in memory. Implements ``ByteSource`` and ``RangeReader``."""
 
     data: bytes
 
@@ -57,3 +58,7 @@ class HeldSource:
         """Yield all bytes as one chunk."""
         if self.data:
             yield self.data
+
+    def read(self, start: int, end: int) -> Generator[bytes, None, None]:
+        if part := self.data[start:end]:
+            yield part

@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from penstock.errors import BadSourceError, InvalidRouteError
-from penstock.formats import WorkbookLimits, parse
+from penstock.formats import ReadLimits, parse
 from penstock.limits import MIB
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
@@ -55,7 +55,7 @@ class SourceForm:
 
     options: ParseOptions
     opened: Open | None
-    workbook: WorkbookLimits = field(default_factory=WorkbookLimits)
+    limits: ReadLimits = field(default_factory=ReadLimits)
     count: int = 0
     missing: list[RecordPosition] = field(default_factory=list)
     _encoding: str = "utf-8"
@@ -101,7 +101,7 @@ class SourceForm:
                 )
             return b""
         with closing(self.opened()) as pieces:
-            first = next(iter(parse(pieces, self.options, batch_bytes=1, workbook=self.workbook)), None)
+            first = next(iter(parse(pieces, self.options, batch_bytes=1, limits=self.limits)), None)
         if first is None or not first.count:
             return b""
         with closing(self.opened()) as pieces:
@@ -137,7 +137,7 @@ class SourceForm:
         assert self.opened  # noqa: S101  # for mypy
         found: dict[int, RecordPosition] = {}
         with closing(self.opened()) as pieces:
-            for batch in parse(pieces, self.options, batch_bytes=BATCH, workbook=self.workbook):
+            for batch in parse(pieces, self.options, batch_bytes=BATCH, limits=self.limits):
                 found |= {at.row: replace(at, raw="") for at in _positions(batch) if at.row in unplaced}
                 if len(found) == len(unplaced):
                     break
@@ -149,7 +149,7 @@ class SourceForm:
         offsets = [at.offset for at in wanted]
         with closing(self.opened()) as pieces:
             resume = Resume(chunk=1, offset=offsets[0], row=wanted[0].row)
-            for batch in parse(pieces, self.options, batch_bytes=BATCH, resume=resume, workbook=self.workbook):
+            for batch in parse(pieces, self.options, batch_bytes=BATCH, resume=resume, limits=self.limits):
                 inside = offsets[bisect_left(offsets, batch.offset) : bisect_left(offsets, batch.end)]
                 if inside:
                     starts = [*sorted({at.offset for at in _positions(batch)}), batch.end]
@@ -175,7 +175,7 @@ class SourceForm:
             return
         is_first = True
         with closing(self.opened()) as pieces:
-            for batch in parse(pieces, self.options, batch_bytes=BATCH, workbook=self.workbook):
+            for batch in parse(pieces, self.options, batch_bytes=BATCH, limits=self.limits):
                 rows = [_cells(row) for at, row in _rows(batch) if wanted.pop(at.row, None)]
                 names = [batch.names] if is_first and self.options.header else []
                 is_first = False

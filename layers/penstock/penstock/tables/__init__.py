@@ -21,6 +21,7 @@ from penstock.tables.forms import FORMS, Form, RowForm
 from penstock.tables.gc_deferral import gc_deferred
 from penstock.tables.infer import complete, infer, new_columns, samples_of
 from penstock.tables.metadata import check_values, with_metadata
+from penstock.tables.needed_fields import needed_fields
 from penstock.tables.protection import redacting, without_raw
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.single_batch import single_batch
@@ -50,6 +51,7 @@ __all__ = [
     "infer",
     "is_atomic",
     "is_staged",
+    "needed_fields",
     "needs_order",
     "new_columns",
     "receipt_of_end",

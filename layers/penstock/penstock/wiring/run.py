@@ -22,7 +22,7 @@ from penstock.destinations import destination_named, open_tables
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.environment import Environment
 from penstock.destinations.ports import TableStore
-from penstock.formats import WorkbookLimits
+from penstock.formats import ReadLimits
 from penstock.limits import Budget
 from penstock.model.identity import digest
 from penstock.model.job import Job, Progress, Receipt
@@ -210,7 +210,7 @@ class Runner:
     def _table_delivery(
         self, resolved: ResolvedSource, job: Job, resumption: LoadResumption, log: RejectsFile
     ) -> TableDelivery:
-        workbook = WorkbookLimits.within(self.memory, shutil.disk_usage(tempfile.gettempdir()).free)
+        limits = ReadLimits.within(self.memory, shutil.disk_usage(tempfile.gettempdir()).free)
         tables, kind = self.tables(job.route.store), destination_named(job.route.store)
         return TableDelivery(
             RoutedObjectStore(lambda: self.objects, resolved.content),
@@ -218,7 +218,7 @@ class Runner:
             lambda _: tables.open_sink(resumption.load_id),
             kind.row_form,
             self.budget,
-            workbook,
+            limits,
             load_id=resumption.load_id,
         )
 

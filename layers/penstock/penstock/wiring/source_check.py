@@ -13,7 +13,7 @@ from penstock.delivery.attempt import Attempt
 from penstock.delivery.table import TableDelivery
 from penstock.destinations import destination_named
 from penstock.errors import InvalidRouteError
-from penstock.formats import WorkbookLimits, resolve
+from penstock.formats import ReadLimits, resolve
 from penstock.model.job import Job, Progress
 from penstock.model.route import TableTarget
 from penstock.routes import Routes
@@ -62,7 +62,7 @@ def check_source(
         lambda _: sink,
         Form.VALUE,
         runner.budget,
-        WorkbookLimits.within(runner.memory, shutil.disk_usage(tempfile.gettempdir()).free),
+        ReadLimits.within(runner.memory, shutil.disk_usage(tempfile.gettempdir()).free),
     )
     job = Job(resolved.source, replace(route, plan=replace(plan, max_rejects=ANY_REJECTS)), target)
     job = replace(job, begun=time.time(), modified=resolved.head.modified)

@@ -12,7 +12,7 @@ from penstock.aws.cli_errors import cli_errors
 from penstock.delivery.decoding import Decoding
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.errors import InvalidRouteError, SourceGoneError, UnknownJobError
-from penstock.formats import WorkbookLimits, is_settled, resolve
+from penstock.formats import ReadLimits, is_settled, resolve
 from penstock.limits import MIB, Budget
 from penstock.model.job_status import JobStatus
 from penstock.model.object import Source
@@ -42,7 +42,7 @@ def source_form(clients: CliClients, stack: str, status: JobStatus, *, routes: s
         options = replace(options, records_at=(0,) * len(options.records.split(".")))  # it is refused for its format
     budget = Budget.of(MEMORY)
     content = _content(S3ObjectStore(clients.s3(budget), budget), status, source, copy)
-    limits = WorkbookLimits.within(MEMORY, shutil.disk_usage(tempfile.gettempdir()).free)
+    limits = ReadLimits.within(MEMORY, shutil.disk_usage(tempfile.gettempdir()).free)
 
     def pieces(content: ByteSource) -> Generator[bytes, None, None]:
         yield from Decoding(source, content, route, budget).pieces()

@@ -13,7 +13,7 @@ from penstock.delivery.table import TableDelivery
 from penstock.destinations import destination_named, open_tables
 from penstock.destinations.environment import Environment
 from penstock.destinations.ports import TableStore
-from penstock.formats import WorkbookLimits
+from penstock.formats import ReadLimits
 from penstock.jobs.ports import JobStore
 from penstock.jobs.small_batches import SmallBatchLoader
 from penstock.large_jobs.table_steps import TableSteps
@@ -42,7 +42,7 @@ def table_delivery(settings: Settings, store: str, objects: ObjectStore, s3: S3C
         lambda job: tables.open_sink(job.id),
         form_of(store),
         budget,
-        WorkbookLimits.within(settings.memory, TMP_BYTES),
+        ReadLimits.within(settings.memory, TMP_BYTES),
     )
 
 

@@ -34,7 +34,8 @@ READ_AHEAD = 8
 
 
 class S3ByteSource:
-    """The bytes of one S3 object, pinned by its ETag and its version id, if it has one. Implements ``ByteSource``.
+    """The bytes of one S3 object, pinned by its ETag and its version id, if it has one. Implements
+    ``ByteSource`` and ``RangeReader``.
 
     Memory: at most two chunks of ``read_chunk`` bytes and one piece of 256 KiB, and the system's receive buffer of an
     open connection, at most 6 MiB with Linux's defaults. Pieces are immutable: a piece stays valid, and in memory, as
@@ -81,12 +82,16 @@ class S3ByteSource:
         Closing the generator ends its thread. It waits for the read in progress, which ends with its piece or with the
         client's read timeout.
         """
-        if self._start >= self._end:
+        yield from self.read(self._start, self._end)
+
+    def read(self, start: int, end: int) -> Generator[bytes, None, None]:
+        """Yield bytes ``start`` to ``end`` of the object, as `chunks` does."""
+        if start >= end:
             return
         reader = _Reader(
             self._open_range,
-            self._start,
-            self._end,
+            start,
+            end,
             size=self._read_chunk,
             backoff=self._backoff,
             right=self._right,

@@ -13,7 +13,7 @@ from penstock.model.record import Batch
 
 def _parse(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSettings) -> Iterator[Batch]:
     return parse_xlsx_stream(
-        chunks, options, batch_bytes=settings.batch_bytes, resume=settings.resume, limits=settings.workbook
+        chunks, options, batch_bytes=settings.batch_bytes, resume=settings.resume, limits=settings.limits
     )
 
 

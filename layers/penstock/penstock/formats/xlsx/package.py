@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError, ExpansionLimitError
-from penstock.formats.xlsx.limits import WorkbookLimits
+from penstock.formats.limits import ReadLimits
 from penstock.formats.xlsx.xml import (
     OFFICE,
     PACKAGE,
@@ -52,7 +52,7 @@ class Package:
     decompresses beyond the limits.
     """
 
-    def __init__(self, file: BinaryIO, limits: WorkbookLimits) -> None:
+    def __init__(self, file: BinaryIO, limits: ReadLimits) -> None:
         self._limits = limits
         self._zip = _open(file)
         self._parts = {_part_name(info.filename): info for info in self._zip.infolist()}

@@ -13,9 +13,9 @@ from typing import BinaryIO
 from penstock.errors import HeaderRowError, InvalidRouteError, WorkbookTooLargeError
 from penstock.formats.batching import Fault, Piece, RecordSpan, discard, empty_batch, gather
 from penstock.formats.header import field_names
+from penstock.formats.limits import ReadLimits
 from penstock.formats.xlsx.footer import Footers
 from penstock.formats.xlsx.header_search import find_header
-from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.row_line import line_of
 from penstock.formats.xlsx.sheet import SheetRow, sheet_rows
 from penstock.formats.xlsx.sheet_choice import choose_sheets
@@ -27,7 +27,7 @@ from penstock.model.load import Resume
 from penstock.model.parse_options import ParseOptions, SheetTable
 from penstock.model.record import RAW_LIMIT, Batch
 
-_LIMITS = WorkbookLimits()
+_LIMITS = ReadLimits()
 
 
 def parse_xlsx_stream(
@@ -36,7 +36,7 @@ def parse_xlsx_stream(
     *,
     batch_bytes: int,
     resume: Resume,
-    limits: WorkbookLimits = _LIMITS,
+    limits: ReadLimits = _LIMITS,
 ) -> Iterator[Batch]:
     """Write all chunks to a file in /tmp and parse it with `parse_xlsx`: a zip is read from its end.
 
@@ -65,7 +65,7 @@ def parse_xlsx(
     *,
     batch_bytes: int,
     resume: Resume,
-    limits: WorkbookLimits = _LIMITS,
+    limits: ReadLimits = _LIMITS,
 ) -> Iterator[Batch]:
     """Parse a workbook. Rows are lists of str and None (a blank cell), one per name: the texts that a CSV would hold.
 

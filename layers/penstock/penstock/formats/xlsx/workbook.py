@@ -10,8 +10,8 @@ from typing import BinaryIO, Self
 from xml.parsers import expat
 
 from penstock.errors import BadDocumentError
+from penstock.formats.limits import ReadLimits
 from penstock.formats.xlsx.cells import CellType, cell_type_of
-from penstock.formats.xlsx.limits import WorkbookLimits
 from penstock.formats.xlsx.package import RELATIONS, Package
 from penstock.formats.xlsx.xml import MAIN, OFFICE, ByteCount, whole
 
@@ -37,7 +37,7 @@ class Workbook:
     decompresses beyond the limits.
     """
 
-    def __init__(self, file: BinaryIO, limits: WorkbookLimits) -> None:
+    def __init__(self, file: BinaryIO, limits: ReadLimits) -> None:
         self._package = Package(file, limits)
         part = next(iter(self._package.related("", "officeDocument").values()), "")
         if not part:
