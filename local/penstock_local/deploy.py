@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -31,6 +32,8 @@ RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # function
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 INPUTS = ("template.yaml", "deploy/operations.yaml", "functions", "layers", "statemachine")
 KEPT_BUILDS = 3
+# Beside the built template: the same, with layers as zips.
+ZIPPED = "zipped.yaml"
 POLL_SECONDS = "0.2"  # how often sam polls CloudFormation; the default of five seconds suits AWS
 
 
@@ -60,6 +63,7 @@ def build(runtime: str = RUNTIME, architecture: str = ARCHITECTURE) -> Path:
             options = ["--template-file", str(root / "template.yaml"), "--build-dir", str(unfinished / "build")]
             values = {"Runtime": runtime, "Architecture": architecture}
             _sam("build", [*options, *_overrides(values)], environment, cwd=unfinished, log=builds / "build.log")
+            _zip_layers(unfinished / "build")
             unfinished.rename(done.parent)
         done.parent.touch()
         for old in sorted(builds.glob("*/"), key=lambda path: path.stat().st_mtime)[:-KEPT_BUILDS]:
@@ -91,7 +95,9 @@ def deploy(account: Account, template: Path, parameters: Mapping[str, str], stat
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": POLL_SECONDS,
     }
-    options = ["--template-file", str(template), "--stack-name", STACK_NAME, "--s3-bucket", ARTIFACTS]
+    zipped = template.with_name(ZIPPED)  # a release has none: its layers are zips
+    options = ["--template-file", str(zipped if zipped.exists() else template)]
+    options += ["--stack-name", STACK_NAME, "--s3-bucket", ARTIFACTS]
     options += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"]
     _sam(
         "deploy",
@@ -102,6 +108,16 @@ def deploy(account: Account, template: Path, parameters: Mapping[str, str], stat
     )
     described = account.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+
+def _zip_layers(built: Path) -> None:
+    """Zip the layers of a build, and write a template that names the zips. Else each `sam deploy` zips them again."""
+    text = (built / "template.yaml").read_text()
+    for layer in re.findall(r"^ +ContentUri: (\w+)$", text, re.MULTILINE):
+        with zipfile.ZipFile(built / f"{layer}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for file in sorted((built / layer).rglob("*")):
+                archive.write(file, file.relative_to(built / layer))
+    (built / ZIPPED).write_text(re.sub(r"^( +ContentUri: \w+)$", r"\1.zip", text, flags=re.MULTILINE))
 
 
 def _overrides(parameters: Mapping[str, str]) -> list[str]:

@@ -265,6 +265,32 @@ def test_a_process_that_ends_while_it_starts_is_an_exit_error(account: Account, 
     assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ExitError"
 
 
+def test_functions_find_their_layers_and_share_those_that_are_the_same(account: Account, failing: str) -> None:
+    functions = account.client("lambda")
+    role = functions.get_function_configuration(FunctionName=failing)["Role"]
+
+    def zipped(name: str, text: str) -> bytes:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr(name, text)
+        return archive.getvalue()
+
+    layers = [
+        functions.publish_layer_version(LayerName=name, Content={"ZipFile": zipped(f"python/{name}.py", "NAME = 1")})
+        for name in ("one", "other")
+    ]
+    found = []
+    for name in ("first", "second"):
+        code = "import os, one, other\nhandler = lambda *_: [os.path.realpath(one.__file__), other.NAME]"
+        functions.create_function(
+            FunctionName=name, Runtime="python3.11", Handler="app.handler", Timeout=5, Role=role,
+            Code={"ZipFile": zipped("app.py", code)}, Layers=[layer["LayerVersionArn"] for layer in layers],
+        )  # fmt: skip
+        found.append(json.loads(functions.invoke(FunctionName=name, Payload=b"{}")["Payload"].read()))
+    assert found[0] == found[1]
+    assert found[0][1] == 1
+
+
 def test_a_state_machine_catches_a_handlers_exception_by_its_class(account: Account, failing: str) -> None:
     states = account.client("stepfunctions")
     caught = {"ErrorEquals": ["CorruptSourceError"], "Next": "Caught"}

@@ -1,6 +1,6 @@
 """Patches for differences between MiniStack 1.5.33 and AWS that Penstock depends on.
 
-Each difference has one function. One more function is for speed, and one logs access decisions. A docstring says what
+Each difference has one function. Two more functions are for speed, and one logs access decisions. A docstring says what
 AWS does, and a test in tests/contract verifies it on the running emulator. These modules run in MiniStack's own
 interpreter and may import only the standard library and MiniStack. They rely on the fact that one event loop handles
 S3 requests one at a time.
@@ -34,6 +34,7 @@ def apply_all() -> None:
     """Apply all patches. Called once, before the first request."""
     access.count_loopback_as_tls()
     access.log_decisions(Path(ACCESS_LOG).absolute())
+    functions.unpack_layers_once()
     functions.convert_maximum_concurrency()
     functions.name_errors_by_class()
     machines.make_start_idempotent()
