@@ -18,17 +18,29 @@ from penstock_cli.params import human_size
 COLOURS = {
     JobState.RUNNING: "cyan",
     JobState.EXECUTING: "cyan",
+    JobState.COMMITTING: "cyan",
     JobState.WAITING: "yellow",
     JobState.SUCCEEDED: "green",
     JobState.FAILED: "red",
     JobState.SUPERSEDED: "magenta",
     JobState.SKIPPED: "bright_black",
+    JobState.IN_DOUBT: "red",
 }
 
 # The characters of a job's id in a table: enough to distinguish a million jobs.
 SHORT_ID = 12
 
 _UNKNOWN = "-"
+
+
+def commit(status: JobStatus) -> str:
+    """Describe the commit of a job's files: its id, and the snapshot that has them or the one before it."""
+    note = status.commit
+    if note.snapshot is not None:
+        return f"{note.id}, snapshot {note.snapshot}"
+    if not note.requested:
+        return f"{note.id}, not requested yet"
+    return f"{note.id}, on {'an empty table' if note.base is None else f'snapshot {note.base}'}"
 
 
 def as_json(status: JobStatus) -> dict[str, object]:

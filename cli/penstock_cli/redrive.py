@@ -76,4 +76,4 @@ def _chosen(operations: Operations, job: str | None) -> Iterator[JobStatus]:
     if job:
         yield operations.find(job)
     else:
-        yield from reversed(operations.newest(limit=MOST, states=[JobState.FAILED]))
+        yield from reversed(operations.newest(limit=MOST, states=[JobState.FAILED, JobState.IN_DOUBT]))

@@ -24,6 +24,7 @@ _BADGES = {
     JobState.SUPERSEDED: "warn",
     JobState.SKIPPED: "warn",
     JobState.WAITING: "warn",
+    JobState.IN_DOUBT: "bad",
 }
 
 
@@ -64,12 +65,15 @@ def _failure(status: JobStatus) -> str:
     failure = status.failure
     if failure is None or status.state is JobState.SUCCEEDED:
         return ""
-    kind = "bad" if status.state is JobState.FAILED else "warn"
+    kind = "bad" if status.state in (JobState.FAILED, JobState.IN_DOUBT) else "warn"
     hint = f"<p><strong>What to do:</strong> {text(failure.hint)}</p>" if failure.hint else ""
     again = ""
     if status.state is JobState.FAILED:
         redrive = f"<code>penstock redrive {text(status.job_id)}</code>"
         again = f"<p>If the cause is not the file, fix it, then run {redrive}</p>"
+    elif status.state is JobState.IN_DOUBT:
+        look = f"<code>penstock redrive {text(status.job_id)}</code>"
+        again = f"<p>To look again whether its commit is in, run {look}</p>"
     return (
         f'<section class="{kind}"><h2>{text(failure.error)}</h2><p>{text(failure.message)}</p>{hint}{again}</section>'
     )

@@ -133,6 +133,8 @@ def _progress(found: JobStatus) -> list[tuple[str, str]]:
     lines.append(("attempts", job_text.attempts(found)))
     if found.execution:
         lines.append(("execution", found.execution))
+    if found.commit.id:
+        lines.append(("commit", job_text.commit(found)))
     if found.phase:
         lines.append(
             ("phase", f"{found.phase}, {found.indexed:,} bytes indexed" if found.indexed else str(found.phase))

@@ -25,6 +25,7 @@ from machine import Plant
 from machine_sources import TEXT, in_blocks
 from penstock import errors, telemetry
 from penstock.archives.archive import Skipped
+from penstock.aws.jobs_table.commit_store import DynamoCommitStore
 from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
@@ -54,6 +55,7 @@ from penstock.large_jobs.member_batches import MemberBatch
 from penstock.large_jobs.span_plan import SpanPlanDocument
 from penstock.large_jobs.survey import Piece
 from penstock.model.column import ColumnType, FieldCounts
+from penstock.model.commit import CommitBatch, CommitNote
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, Phase, Stage
 from penstock.model.load import Chunk, Loaded, Resume
@@ -312,7 +314,23 @@ def do_everything(client: Any) -> None:
     failed = store.get(job_of("items").id)
     assert failed
     store.reopen(failed)
+    commit_and_doubt(client, store, claim(job_of("declared")))
     DynamoBookmark(client, "jobs", third.id).record(Resume(1, 2, 3, 4, 5, fields=FieldCounts(1, ("a",))))
+
+
+def commit_and_doubt(client: Any, store: DynamoJobStore, held: Claim) -> None:
+    """All that is ever written for the commit of a job's files."""
+    commits = DynamoCommitStore(client, "jobs", retention_days=90)
+    store.hold(held, RECEIPT, CommitNote(replaces="table", series="0a", order="00"))
+    batch = CommitBatch("c1", "sales.orders", (held.job_id,))
+    commits.take(held.job_id, "c1")
+    commits.begin(batch)
+    commits.record_base("c1", 7)
+    commits.release("c1", doubt=True)
+    commits.record_snapshot("c1", 8)
+    (job,) = commits.jobs([held.job_id])
+    assert commits.close(job, batch, JobState.IN_DOUBT, FAILURE)
+    store.note_unused(held.job_id)
 
 
 def test_items_of_the_jobs_table_have_the_attributes_that_they_had() -> None:

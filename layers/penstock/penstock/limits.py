@@ -16,6 +16,9 @@ TIB = 1024 * GIB
 WAITING_SECONDS = 960.0
 YIELDING_SECONDS = 60.0
 EXECUTING_SECONDS = 600.0
+COMMITTING_SECONDS = 960.0
+# After the end of a failed job, no process can write or commit its files any more: an invocation takes 900 s at most.
+UNUSED_SECONDS = 1200.0
 
 # Who writes items looks so often whether it still has its job. Nothing of it is under way any more so long after it has
 # lost the job: a look, a request (`dynamodb_client.REQUEST_SECONDS`), and some for a function with little CPU.

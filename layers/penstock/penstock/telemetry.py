@@ -34,6 +34,7 @@ STATES = {
     JobState.FAILED: "JobsFailed",
     JobState.SUPERSEDED: "JobsSuperseded",
     JobState.SKIPPED: "JobsSkipped",
+    JobState.IN_DOUBT: "JobsInDoubt",
 }
 
 RECONCILED = {
@@ -174,7 +175,7 @@ def _log(outcome: Outcome, logger: Logger) -> None:
 def _measure(outcomes: Sequence[Outcome], metrics: Metrics) -> None:
     sums, now = _Sums(), time.time()
     for outcome in outcomes:
-        if outcome.state is JobState.EXECUTING:
+        if outcome.state in (JobState.EXECUTING, JobState.COMMITTING):
             continue  # whoever ends it measures it
         sums.count("Repeats" if outcome.repeat else STATES.get(outcome.state, "JobsWaiting"))
         if (receipt := outcome.receipt) and not outcome.repeat:

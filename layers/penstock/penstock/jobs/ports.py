@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from penstock.errors import YieldedError
+from penstock.model.commit import CommitNote
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
@@ -79,6 +80,15 @@ class JobStore(Protocol):
     ) -> None:
         """End the job in a final state."""
 
+    def hold(self, claim: Claim, receipt: Receipt, note: CommitNote) -> None:
+        """Let the job wait for the commit of its complete files. It is COMMITTING, and nobody has a lease.
+
+        The id of the commit that took it in an earlier run stays on its record.
+        """
+
+    def note_unused(self, job_id: str) -> None:
+        """Note that a job fails whose files no commit may have: they are deleted later (`jobs.reconcile.unused`)."""
+
     def skip(self, source: Source) -> None:
         """Record a source that matches no route."""
 
@@ -134,6 +144,9 @@ class OpenJobs(Protocol):
 
     def end(self, status: JobStatus, state: JobState, failure: Failure) -> bool:
         """End a job in a final state."""
+
+    def send_again(self, status: JobStatus, at: float) -> bool:
+        """Note that a COMMITTING job is announced to its table once more, and looked at ``at``. Increases ``sends``."""
 
     def fail_unrecorded(self, job: Job, failure: Failure) -> bool:
         """Record a job that failed before any attempt claimed it. Returns False if it has a record."""

@@ -39,8 +39,9 @@ def repeat(
             hint="Delete these rows, and deliver this object with: penstock backfill --again.",
         )
     if other.state is not JobState.SUCCEEDED:
+        how = "is in doubt" if other.state is JobState.IN_DOUBT else "has failed"
         raise JobStandsError(
-            f"{job.source.uri}: is a repeat by {same} of {other.source}, whose job {other.job_id} has failed after "
+            f"{job.source.uri}: is a repeat by {same} of {other.source}, whose job {other.job_id} {how} after "
             f"{other.progress.rows:,} rows",
             hint=f"Go on with that job: penstock redrive {other.job_id}.",
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from penstock.errors import YieldedError
+from penstock.model.commit import CommitNote
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import Execution, JobState, JobStatus, Phase, Stage
 from penstock.model.span import SpanReceipt, Stored
@@ -112,6 +113,12 @@ class ExecutionStore(Protocol):
         self, job_id: str, execution: str, spans: Sequence[int], *, round_: int = 0
     ) -> Mapping[int, SpanReceipt]:
         """Return the existing receipts of these spans in a round."""
+
+    def record_commit(self, job_id: str, execution: str, note: CommitNote) -> None:
+        """Record the commit of the job's files."""
+
+    def note_unused(self, job_id: str) -> None:
+        """Note unused files, as a `JobStore` does."""
 
     def record_failure(self, job_id: str, execution: str, failure: Failure) -> None:
         """Record the error of a step."""

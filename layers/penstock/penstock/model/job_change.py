@@ -8,7 +8,7 @@ from penstock.errors import PenstockError
 from penstock.model.job_status import JobState, JobStatus
 
 # A source without a route is skipped: no job ran.
-ENDS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.SUPERSEDED})
+ENDS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.SUPERSEDED, JobState.IN_DOUBT})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from penstock.model.after import AfterLevel, AfterState, AfterStatus
 from penstock.model.column_change import ColumnChange
+from penstock.model.commit import NO_COMMIT, CommitNote
 from penstock.model.job import MAX_ATTEMPTS, NO_PROGRESS, Failure, Progress
 from penstock.model.member import MemberCounts
 from penstock.model.object import Location, Source, Target
@@ -28,19 +29,30 @@ class Execution(NamedTuple):
 
 
 class JobState(StrEnum):
-    """The state of a job. Final states never change. EXECUTING: an execution of the state machine runs it."""
+    """The state of a job. Final states never change. EXECUTING: an execution of the state machine runs it.
+
+    COMMITTING: its files are complete, and wait for the commit of their table. IN_DOUBT: nobody can tell whether that
+    commit is in. A redrive looks again.
+    """
 
     RUNNING = "running"
     WAITING = "waiting"
     EXECUTING = "executing"
+    COMMITTING = "committing"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SUPERSEDED = "superseded"
     SKIPPED = "skipped"
+    IN_DOUBT = "in_doubt"
 
     @property
     def final(self) -> bool:
-        return self not in (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING)
+        return self not in (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING, JobState.COMMITTING)
+
+    @property
+    def stored(self) -> JobState:
+        """The state that the attribute ``state`` of a job's record holds: one that earlier releases can read."""
+        return {JobState.COMMITTING: JobState.EXECUTING, JobState.IN_DOUBT: JobState.FAILED}.get(self, self)
 
 
 class Phase(StrEnum):
@@ -51,6 +63,7 @@ class Phase(StrEnum):
     SURVEY = "survey"
     SPANS = "spans"
     FINISH = "finish"
+    COMMIT = "commit"
 
 
 class Stage(StrEnum):
@@ -76,7 +89,8 @@ class JobStatus:
     since the last claim. ``archive_job`` is the job of the archive that a large member belongs to. ``after`` is what
     becomes of the object once the job has ended, and ``location`` where the object is, if it was moved.
     ``result_etag`` and ``result_version_id`` are those of the object that the job published. ``repeat_of`` is the job
-    that has delivered the same object (`Route.once`). ``changes`` are as in `Receipt`.
+    that has delivered the same object (`Route.once`). ``changes`` are as in `Receipt`. ``commit`` is that of a table
+    whose files are committed together.
     """
 
     job_id: str
@@ -120,6 +134,7 @@ class JobStatus:
     result_version_id: str = field(default="", metadata=OMIT_DEFAULT)
     repeat_of: str = field(default="", metadata=OMIT_DEFAULT)
     changes: tuple[ColumnChange, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    commit: CommitNote = field(default=NO_COMMIT, metadata=OMIT_DEFAULT)
 
     @property
     def store(self) -> str:
@@ -159,7 +174,7 @@ class JobStatus:
 
         Of an archive in one invocation, the share of its members: its bytes are not read in order.
         """
-        if self.state is JobState.SUCCEEDED:
+        if self.state in (JobState.SUCCEEDED, JobState.COMMITTING):
             return 100.0
         if self.counts_members:
             return 100.0 * self.members.done / self.members.total
@@ -210,15 +225,16 @@ def frees_claim(status: JobStatus, *, adds_rows: bool) -> bool:
     there.
     """
     is_over = status.state is JobState.SUPERSEDED and not adds_rows
-    has_failed = status.state.final and status.state is not JobState.SUCCEEDED
+    has_failed = status.state.final and status.state not in (JobState.SUCCEEDED, JobState.IN_DOUBT)
     return is_over or (has_failed and not status.progress.rows)
 
 
 def can_redrive(status: JobStatus, now: float) -> bool:
-    """Whether a job has failed or its lease has expired. For a job of an execution, Step Functions decides."""
+    """Whether a job has failed or is in doubt, or its lease has expired. For a job of an execution, Step Functions
+    decides. While the files of a failed job are deleted, it has a lease, too."""
     match status.state:
-        case JobState.FAILED | JobState.EXECUTING:
+        case JobState.EXECUTING | JobState.IN_DOUBT:
             return True
-        case JobState.RUNNING:
+        case JobState.FAILED | JobState.RUNNING:
             return status.lease_until <= now
     return False

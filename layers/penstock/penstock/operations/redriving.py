@@ -21,6 +21,7 @@ from penstock.model.object import Source
 _WHY_NOT = {
     JobState.RUNNING: "is running",
     JobState.EXECUTING: "is running",
+    JobState.COMMITTING: "waits for the commit of its table",
     JobState.SUCCEEDED: "has succeeded",
     JobState.SKIPPED: "was skipped: its source matches no route",
 }
@@ -79,8 +80,10 @@ class Redriver:
         return status.upload
 
     def _cannot_redrive(self, status: JobStatus) -> bool:
-        if status.state in (JobState.FAILED, JobState.WAITING):
+        if status.state in (JobState.WAITING, JobState.IN_DOUBT):
             return False
+        if status.state is JobState.FAILED:
+            return status.lease_until > self.clock()
         if status.state is JobState.RUNNING and status.lease_until > self.clock():
             return True
         if _is_executions(status):
@@ -98,6 +101,8 @@ def _why_not(status: JobStatus) -> str:
     if status.state is JobState.SUPERSEDED:
         # By a newer version of its source, or by a job of another route.
         return f"was superseded: {status.failure.message}" if status.failure else "was superseded"
+    if status.state is JobState.FAILED:
+        return "has failed, and its files are being deleted"
     return _WHY_NOT[status.state]
 
 
@@ -106,9 +111,11 @@ def _what_to_do(status: JobStatus) -> str:
 
     Until its lease ends, a killed function cannot be told from a running one.
     """
-    if status.state is not JobState.RUNNING or _is_executions(status):
+    if status.state not in (JobState.RUNNING, JobState.FAILED) or _is_executions(status):
         return ""
     until = datetime.fromtimestamp(status.lease_until, UTC)
+    if status.state is JobState.FAILED:
+        return f"This ends at {until:%Y-%m-%d %H:%M:%S} UTC at the latest. Redrive it then."
     return f"Its lease ends at {until:%Y-%m-%d %H:%M:%S} UTC. If the job is still running then, redrive it."
 
 

@@ -19,6 +19,8 @@ HOURLY, MOST_BARS = 2 * DAY, 62
 SLOWEST, MOST_GROUPS = 10, 50
 OTHERS = "others"
 
+FAILURES = (JobState.FAILED, JobState.IN_DOUBT)
+
 Value = TypeVar("Value")
 
 
@@ -42,8 +44,8 @@ class Totals:
     def add(self, status: JobStatus, dollars: float) -> None:
         """Add one job. What a large member delivered is part of the figures of its archive's job."""
         self.succeeded += status.state is JobState.SUCCEEDED
-        self.failed += status.state is JobState.FAILED
-        self.others += status.state not in {JobState.SUCCEEDED, JobState.FAILED}
+        self.failed += status.state in FAILURES
+        self.others += status.state not in {JobState.SUCCEEDED, *FAILURES}
         self.dollars += dollars
         if status.archive_job:
             return
@@ -94,7 +96,7 @@ class Summary:
         for totals in (self.total, self.bars[bar], _group(self.routes, status.route or "none", Totals)):
             totals.add(status, dollars)
         self.states[status.state] += 1
-        if status.state is JobState.FAILED and status.failure:
+        if status.state in FAILURES and status.failure:
             self._note_failure(status, status.failure.error)
         if status.state.final and status.started_at:
             heapq.heappush(self._slowest, (status.seconds, self.total.jobs, status))

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from itertools import count
 from typing import Any
 
 from penstock.aws.jobs_table.after_items import FIRST_CHECK_SECONDS
 from penstock.aws.jobs_table.content_claims import FIRST_WAIT, OVER, content_key, is_unversioned, uploaded_later
 from penstock.errors import JobInProgressError, LeaseLostError, SupersededError, YieldedError
-from penstock.limits import WAITING_SECONDS, YIELDING_SECONDS
+from penstock.limits import COMMITTING_SECONDS, UNUSED_SECONDS, WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model.after import AfterStatus
+from penstock.model.commit import CommitNote
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
 from penstock.model.job_status import JobState, JobStatus, Phase, Stage, can_redrive, frees_claim
 from penstock.model.object import Source
 from penstock.model.route import BUCKET, ORDER_KEY
-from penstock.model.span import delivery_of
+from penstock.testing.job_figures import delivered, with_units
 
 
 @dataclass
 class MemoryJobStore:
     """Keeps every status in ``jobs``, and in ``dues`` when the reconciler has to look at an unfinished one, in
-    ``owners`` the job of each multipart upload, in ``afters`` when it has to look at the action after a job.
+    ``owners`` the job of each multipart upload, in ``afters`` when it has to look at the action after a job, in
+    ``unused`` when the files of a failed job may be deleted.
     ``clock`` gives Unix seconds."""
 
     clock: Callable[[], float]
@@ -37,6 +38,7 @@ class MemoryJobStore:
     contents: dict[str, Job] = field(default_factory=dict)
     once: dict[str, str] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
+    unused: dict[str, float] = field(default_factory=dict)
     _orders: dict[str, tuple[str, str]] = field(default_factory=dict)
     _awaited: set[str] = field(default_factory=set)
     _names: count[int] = field(default_factory=count)
@@ -50,7 +52,9 @@ class MemoryJobStore:
         refusal = None if self._note_order(job) else self._refusal(job)
         existing = self.jobs.get(job.id)
         until = existing.lease_until if existing else 0.0
-        if existing and (existing.state.final or (existing.state is JobState.EXECUTING and until > now)):
+        if existing and (existing.state.final or existing.state is JobState.COMMITTING):
+            return existing
+        if existing and existing.state is JobState.EXECUTING and until > now:
             return existing
         if existing and until > now:
             raise JobInProgressError(f"{job.source.uri}: another attempt is at work", retry_after=until - now)
@@ -144,6 +148,24 @@ class MemoryJobStore:
         self._check(claim)
         self.end(claim.job_id, state, receipt=receipt, failure=failure)
 
+    def hold(self, claim: Claim, receipt: Receipt, note: CommitNote) -> None:
+        self._check(claim)
+        now, before = self.clock(), self.jobs[claim.job_id].commit
+        kept = replace(before, replaces=note.replaces, series=note.series, order=note.order)
+        self.change(
+            claim.job_id, state=JobState.COMMITTING, updated_at=now, lease_until=now, sends=0, failure=None, commit=kept
+        )
+        self.jobs[claim.job_id] = delivered(self.jobs[claim.job_id], receipt)
+        self.dues[claim.job_id] = now + COMMITTING_SECONDS
+
+    def note_unused(self, job_id: str) -> None:
+        self.unused[job_id] = self.clock() + UNUSED_SECONDS
+
+    def is_overtaken(self, job: JobStatus) -> bool:
+        """Whether a newer job of the series was claimed."""
+        order, newest = self._orders.get(job.commit.series, ("", job.job_id))
+        return newest != job.job_id and order > job.commit.order
+
     def skip(self, source: Source) -> None:
         now = self.clock()
         job_id = digest(*source.identity)
@@ -176,7 +198,7 @@ class MemoryJobStore:
                 lease_until=now,
                 after=self.plan_after(job),
             )
-            self.jobs[job.id] = _delivered(status, receipt)
+            self.jobs[job.id] = delivered(status, receipt)
             self.dues.pop(job.id, None)
 
     def get(self, job_id: str) -> JobStatus | None:
@@ -268,7 +290,7 @@ class MemoryJobStore:
         self.dues.pop(job_id, None)
         if receipt:
             done = replace(self.jobs[job_id], spans_done=self.jobs[job_id].spans)
-            self.jobs[job_id] = _delivered(done, receipt)
+            self.jobs[job_id] = delivered(done, receipt)
 
     def wait_for(self, job_id: str, error: YieldedError, *, holder: str) -> None:
         """Have a job wait for a newer one, whoever holds it."""
@@ -301,22 +323,7 @@ class MemoryJobStore:
         return there is not None and (there.holder, there.state, there.lease_until) == seen
 
     def _with_units(self, status: JobStatus) -> JobStatus:
-        if not status.execution or status.state is JobState.SUCCEEDED:
-            return status
-        delivery = delivery_of(status.execution, status.round)
-        delivered = [unit for key, unit in self.units.items() if key[:2] == (delivery, Stage.DELIVER)]
-        read = [unit for key, unit in self.units.items() if key[:2] == (status.execution, Stage.READ)]
-        return replace(
-            status,
-            progress=reduce(Progress.plus, (progress for progress, _ in delivered), status.progress),
-            spans_done=status.spans_done + sum(done for _, done in delivered),
-            indexed=sum(progress.bytes_in for progress, _ in read),
-            updated_at=max(
-                status.updated_at,
-                self.unit_times.get((delivery, Stage.DELIVER), 0.0),
-                self.unit_times.get((status.execution, Stage.READ), 0.0),
-            ),
-        )
+        return with_units(status, self.units, self.unit_times)
 
     def _is_unclaimed(self, job: Job) -> bool:
         source, status = job.source, self.jobs.get(job.id)
@@ -381,18 +388,3 @@ class MemoryJobStore:
         status = self.jobs[claim.job_id]
         if status.holder != claim.attempt or status.state is not JobState.RUNNING:
             raise LeaseLostError(f"job {claim.job_id}: another attempt took over from attempt {claim.number}")
-
-
-def _delivered(status: JobStatus, receipt: Receipt) -> JobStatus:
-    return replace(
-        status,
-        progress=receipt.progress,
-        codec=receipt.codec,
-        crc32=f"{receipt.crc32:08x}",
-        parts=receipt.parts,
-        warnings=receipt.warnings,
-        changes=receipt.changes,
-        result_etag=receipt.etag,
-        result_version_id=receipt.version_id,
-        repeat_of=receipt.repeat_of,
-    )

@@ -18,6 +18,7 @@ from penstock.errors import (
     YieldedError,
 )
 from penstock.limits import EXECUTING_SECONDS
+from penstock.model.commit import CommitNote
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import Execution, JobState, JobStatus, Phase, Stage
 from penstock.model.member import MemberCounts
@@ -259,6 +260,13 @@ class MemoryExecutionStore:
     ) -> Mapping[int, SpanReceipt]:
         delivery = delivery_of(execution, round_)
         return {span: self.kept[delivery, span] for span in spans if (delivery, span) in self.kept}
+
+    def record_commit(self, job_id: str, execution: str, note: CommitNote) -> None:
+        self._check(job_id, execution)
+        self.jobs.change(job_id, commit=note)
+
+    def note_unused(self, job_id: str) -> None:
+        self.jobs.note_unused(job_id)
 
     def record_failure(self, job_id: str, execution: str, failure: Failure) -> None:
         self._check(job_id, execution)

@@ -55,6 +55,12 @@ class MemoryOpenJobs:
         self.jobs.change(status.job_id, lease_until=at, aborts=status.aborts + 1, failure=failure)
         return True
 
+    def send_again(self, status: JobStatus, at: float) -> bool:
+        if not self.look_again(status, at):
+            return False
+        self.jobs.change(status.job_id, sends=status.sends + 1)
+        return True
+
     def end(self, status: JobStatus, state: JobState, failure: Failure) -> bool:
         if not self.jobs.is_unchanged(status):
             return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from penstock.aws.backoff import Backoff
 from penstock.aws.jobs_table.attributes import plain
+from penstock.aws.jobs_table.commit_items import commit_fields, state_fields, state_of
 from penstock.aws.jobs_table.items import (
     COUNTERS,
     MEMBERS,
@@ -23,10 +24,12 @@ from penstock.aws.jobs_table.items import (
 from penstock.aws.jobs_table.job_order import JobOrder
 from penstock.aws.jobs_table.span_progress import SpanProgress, batch_get
 from penstock.aws.jobs_table.time_index import ended_at, open_until
+from penstock.aws.jobs_table.unused_items import note_unused
 from penstock.aws.jobs_table.upload_owners import forget_upload, record_owner
 from penstock.aws.retry import retrying
 from penstock.errors import LeaseLostError, ServiceUnavailableError, YieldedError
 from penstock.limits import EXECUTING_SECONDS
+from penstock.model.commit import CommitNote
 from penstock.model.job import Claim, Failure, Job, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase, Stage
 from penstock.model.serialization import from_json, to_json
@@ -173,6 +176,12 @@ class DynamoExecutionStore:
         )
         return {receipt.span: receipt for receipt in found}
 
+    def record_commit(self, job_id: str, execution: str, note: CommitNote) -> None:
+        self._write(job_id, execution, commit_fields(note))
+
+    def note_unused(self, job_id: str) -> None:
+        note_unused(self._table, job_id, self._clock())
+
     def record_failure(self, job_id: str, execution: str, failure: Failure) -> None:
         self._table.update(
             job_key(job_id),
@@ -199,6 +208,7 @@ class DynamoExecutionStore:
         if item.get("execution") == execution and JobState(item["state"]).final:
             return False
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
+        fields |= state_fields(state) if state is JobState.IN_DOUBT else {}
         fields |= ended_at(job_id, now)
         if receipt:
             # The totals of all spans, so that readers need not add up the items.
@@ -223,7 +233,7 @@ class DynamoExecutionStore:
         item = self._table.item(job_key(job_id))
         if item.get("attempt") not in {execution, _revoked(execution), _yielded(execution)}:
             raise self._lost(job_id, execution)
-        return JobState(item["state"]), item["attempt"] == _revoked(execution)
+        return state_of(item), item["attempt"] == _revoked(execution)
 
     def _write(
         self,

@@ -10,6 +10,8 @@ once#<digest>                      the job of the objects that a route takes for
 upload#<upload id>                 the job that opened a multipart upload
 after#<job id>                     a job whose object is to be tagged, moved or deleted (see `after_items`)
 progress#<execution>#...           the progress of its spans (see `span_progress`)
+commit#<id>                        the jobs whose files one commit makes visible (see `commit_store`)
+unused#<job id>                    a job that has failed, and whose files are to be deleted (see `unused_items`)
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from botocore.exceptions import ClientError
 from penstock.aws.errors import code_of, translating
 from penstock.aws.jobs_table.after_items import after_of, location_of
 from penstock.aws.jobs_table.attributes import plain, typed
+from penstock.aws.jobs_table.commit_items import commit_of, state_of
 from penstock.model.column_change import ColumnChange
 from penstock.model.job import MAX_ATTEMPTS, Failure, Progress, Receipt
 from penstock.model.job_status import JobState, JobStatus, Phase
@@ -115,7 +118,7 @@ class JobsTable:
             fields,
             add=add,
             condition="attempt = :holder AND #state = :seen AND lease_until = :lease",
-            values={":holder": status.holder, ":seen": str(status.state), ":lease": status.lease_until},
+            values={":holder": status.holder, ":seen": str(status.state.stored), ":lease": status.lease_until},
         )
         return written is not None
 
@@ -245,7 +248,7 @@ def delivered(receipt: Receipt) -> Values:
 
 def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
     """Return the status of a job from its item."""
-    state = JobState(item["state"])
+    state = state_of(item)
     failure = None if state is JobState.SUCCEEDED else item.get("failure")  # an earlier attempt's
     return JobStatus(
         job_id=job_id,
@@ -287,6 +290,7 @@ def status_of(job_id: str, item: Mapping[str, Any]) -> JobStatus:
         result_etag=item.get("result_etag", ""),
         result_version_id=item.get("result_version_id", ""),
         repeat_of=item.get("repeat_of", ""),
+        commit=commit_of(item),
         phases=tuple((phase, began) for phase in Phase if (began := float(item.get(phase_attribute(phase), 0)))),
     )
 

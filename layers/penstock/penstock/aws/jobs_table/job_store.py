@@ -22,6 +22,7 @@ from penstock.aws.jobs_table.after_items import (
     planned,
 )
 from penstock.aws.jobs_table.attributes import typed
+from penstock.aws.jobs_table.commit_items import state_fields, state_of
 from penstock.aws.jobs_table.content_claims import ContentClaims, is_unversioned
 from penstock.aws.jobs_table.items import (
     JobsTable,
@@ -37,9 +38,11 @@ from penstock.aws.jobs_table.job_order import JobOrder
 from penstock.aws.jobs_table.once_claims import OnceClaims
 from penstock.aws.jobs_table.span_progress import SpanProgress
 from penstock.aws.jobs_table.time_index import after_until, ended_at, open_until
+from penstock.aws.jobs_table.unused_items import note_unused
 from penstock.aws.retry import attempts
 from penstock.errors import JobInProgressError, LeaseLostError, ServiceUnavailableError, YieldedError
-from penstock.limits import WAITING_SECONDS
+from penstock.limits import COMMITTING_SECONDS, WAITING_SECONDS
+from penstock.model.commit import CommitNote
 from penstock.model.identity import digest
 from penstock.model.job import MAX_ATTEMPTS, Claim, Failure, Job, Progress, Receipt, superseded_by
 from penstock.model.job_status import JobState, JobStatus, can_redrive
@@ -111,9 +114,13 @@ class DynamoJobStore:
             fields |= planned(plan)
         if isinstance(refusal, YieldedError):
             fields |= self._order.yielded(job.id, refusal)
-        condition = "attribute_not_exists(pk) OR (#state IN (:running, :waiting, :executing) AND lease_until <= :now)"
+        # A job whose files wait for their commit is stored as executing. Nobody claims it.
+        condition = (
+            "attribute_not_exists(pk) OR (#state IN (:running, :waiting, :executing) AND lease_until <= :now "
+            "AND NOT committing = :yes)"
+        )
         open_states = (JobState.RUNNING, JobState.WAITING, JobState.EXECUTING)
-        values = {f":{state}": str(state) for state in open_states} | {":now": now}
+        values = {f":{state}": str(state) for state in open_states} | {":now": now, ":yes": True}
         taken = self._table.update(
             job_key(job.id),
             fields,
@@ -216,6 +223,16 @@ class DynamoJobStore:
         cured = ("failure",) if state is JobState.SUCCEEDED and failure is None else ()
         self._write(claim, fields | ({"failure": asdict(failure)} if failure else {}), remove=cured)
 
+    def hold(self, claim: Claim, receipt: Receipt, note: CommitNote) -> None:
+        now = self._clock()
+        fields = state_fields(JobState.COMMITTING) | {"updated_at": now, "lease_until": now, "sends": 0}
+        fields |= {"commit_replaces": note.replaces, "commit_series": note.series, "commit_order": note.order}
+        fields |= delivered(receipt) | open_until(claim.job_id, now + COMMITTING_SECONDS)
+        self._write(claim, fields, remove=("failure",))
+
+    def note_unused(self, job_id: str) -> None:
+        note_unused(self._table, job_id, self._clock())
+
     def skip(self, source: Source) -> None:
         now, job_id = self._clock(), digest(*source.identity)
         fields = described(source) | {"state": str(JobState.SKIPPED), "updated_at": now, "finished_at": now}
@@ -260,6 +277,7 @@ class DynamoJobStore:
             "attempts_limit": status.attempts + MAX_ATTEMPTS,
             **open_until(status.job_id, now + WAITING_SECONDS),
         }
+        fields |= state_fields(JobState.WAITING) if status.state is JobState.IN_DOUBT else {}
         return self._table.update_unchanged(status, fields | reset_attributes(now), add={"redrives": 1})
 
     def supersede(self, job_id: str, by: str) -> bool:
@@ -279,11 +297,13 @@ class DynamoJobStore:
             conditions.append("#source = :source")
         if states:
             names["#state"] = "state"
-            values |= {f":{state}": typed(str(state)) for state in states}
-            conditions.append(f"#state IN ({', '.join(f':{state}' for state in states)})")
+            stored = {state.stored for state in states}
+            values |= {f":{state}": typed(str(state)) for state in stored}
+            conditions.append(f"#state IN ({', '.join(f':{state}' for state in stored)})")
         request: Values = {"FilterExpression": " AND ".join(conditions), "ExpressionAttributeValues": values}
         for item in self._table.pages(request | ({"ExpressionAttributeNames": names} if names else {})):
-            yield self._status(item["pk"].removeprefix(job_key("")), item)
+            if not states or state_of(item) in states:
+                yield self._status(item["pk"].removeprefix(job_key("")), item)
 
     def _status(self, job_id: str, item: Values) -> JobStatus:
         """Return the status of a job, including the progress of the units of its execution."""
@@ -313,7 +333,7 @@ class DynamoJobStore:
     def _existing(self, job: Job, now: float) -> JobStatus:
         item = self._table.item(job_key(job.id))
         status = status_of(job.id, item)
-        if status.state.final or status.state is JobState.EXECUTING:
+        if status.state.final or status.state in (JobState.EXECUTING, JobState.COMMITTING):
             return status
         wait = max(0.0, float(item.get("lease_until", now)) - now)
         raise JobInProgressError(f"{job.source.uri}: another attempt is running job {job.id}", retry_after=wait)

@@ -12,6 +12,7 @@ from penstock.aws.errors import translating
 from penstock.aws.jobs_table import time_index as job_index
 from penstock.aws.jobs_table.after_items import FIRST_CHECK_SECONDS, after_key, plan_of, planned
 from penstock.aws.jobs_table.attributes import plain, typed
+from penstock.aws.jobs_table.commit_items import state_fields
 from penstock.aws.jobs_table.items import JobsTable, Values, described, job_key, status_of
 from penstock.aws.jobs_table.time_index import after_until, ended_at, open_until
 from penstock.aws.jobs_table.upload_owners import owner_of
@@ -79,10 +80,15 @@ class DynamoOpenJobs:
         fields = {"lease_until": at, "failure": asdict(failure), **open_until(status.job_id, at)}
         return self._table.update_unchanged(status, fields, add={"aborts": 1})
 
+    def send_again(self, status: JobStatus, at: float) -> bool:
+        return self._table.update_unchanged(status, open_until(status.job_id, at), add={"sends": 1})
+
     def end(self, status: JobStatus, state: JobState, failure: Failure) -> bool:
         now = self._clock()
         fields: Values = {"state": str(state), "updated_at": now, "finished_at": now, "lease_until": now}
         fields |= {"failure": asdict(failure), **ended_at(status.job_id, now)}
+        if JobState.IN_DOUBT in (state, status.state) or status.state is JobState.COMMITTING:
+            fields |= state_fields(state)
         if status.after:
             # The claim wrote this item, unless it died right then.
             self._table.update(after_key(status.job_id), after_until(status.job_id, now + FIRST_CHECK_SECONDS))

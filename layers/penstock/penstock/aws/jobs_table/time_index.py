@@ -7,6 +7,7 @@ index_key                     index_time
 open#<shard>                  when the reconciler must check the job next
 ended#<YYYY-MM-DD>#<shard>    when it ended
 after#<shard>                 when the reconciler must check whether the object of a job was tagged, moved or deleted
+unused#0                      when the files of a failed job may be deleted
 
 Heartbeats change neither attribute, so that they cost no writes to the index: the reconciler reads the record of a due
 job, and postpones ``index_time`` while its lease is valid.
@@ -21,6 +22,7 @@ NAME = "by_time"
 SHARDS = 8
 # Few jobs have such an item, and each shard is a query in each run of the reconciler.
 AFTER_SHARDS = 2
+UNUSED = "unused#0"
 
 
 def open_until(job_id: str, due: float) -> dict[str, object]:
@@ -37,6 +39,11 @@ def ended_at(job_id: str, now: float) -> dict[str, object]:
 def after_until(job_id: str, due: float) -> dict[str, object]:
     """Return the attributes of an item ``after#<job id>`` that must be checked at ``due``, in Unix seconds."""
     return {"index_key": f"after#{_shard(job_id) % AFTER_SHARDS}", "index_time": due}
+
+
+def unused_until(due: float) -> dict[str, object]:
+    """Return the attributes of an item ``unused#<job id>`` that must be looked at at ``due``, in Unix seconds."""
+    return {"index_key": UNUSED, "index_time": due}
 
 
 def after_keys() -> Sequence[str]:

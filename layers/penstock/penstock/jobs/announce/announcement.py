@@ -17,7 +17,10 @@ KINDS = {
     JobState.SUCCEEDED: "Penstock Job Succeeded",
     JobState.FAILED: "Penstock Job Failed",
     JobState.SUPERSEDED: "Penstock Job Superseded",
+    JobState.IN_DOUBT: "Penstock Job In Doubt",
 }
+
+_HEADS = {JobState.SUPERSEDED: "was superseded", JobState.IN_DOUBT: "is in doubt"}
 
 # Characters that an event keeps. With keys of 1,024 bytes, ten events stay below the 256 KB of a request.
 LONGEST_MESSAGE, LONGEST_HINT, LONGEST_WARNING, MOST_WARNINGS, MOST_CHANGES = 4_000, 1_000, 500, 10, 10
@@ -115,7 +118,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _subject(status: JobStatus) -> str:
-    subject = f"Penstock job {status.state}: {status.source}"
+    subject = f"Penstock job {str(status.state).replace('_', ' ')}: {status.source}"
     ascii_only = "".join(one if one.isascii() and one.isprintable() else "?" for one in subject)
     return _cut(ascii_only, LONGEST_SUBJECT)
 
@@ -144,7 +147,7 @@ def _text(status: JobStatus, stack: str) -> str:
         ("ended", f"{_time(status.finished_at)}, after {status.seconds:,.1f} s"),
         ("attempt", f"{status.attempts}"),
     ]
-    head = f"The job {'was superseded' if status.state is JobState.SUPERSEDED else status.state}."
+    head = f"The job {_HEADS.get(status.state, str(status.state))}."
     shown = [f"{name:<9} {_printable(text)}" for name, text in lines if text]
     command = f"penstock status {status.job_id}{f' --stack {stack}' if stack else ''}"
     return "\n".join([head, "", *shown, "", command])

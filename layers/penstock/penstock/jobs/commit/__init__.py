@@ -1,0 +1,1 @@
+"""The function `commit`: makes the files of many small jobs visible with one commit for each table."""
