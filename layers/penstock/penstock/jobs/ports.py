@@ -148,6 +148,15 @@ class OpenJobs(Protocol):
     def send_again(self, status: JobStatus, at: float) -> bool:
         """Note that a COMMITTING job is announced to its table once more, and looked at ``at``. Increases ``sends``."""
 
+    def unused(self, limit: int) -> Sequence[str]:
+        """Return the ids of at most ``limit`` failed jobs whose files may be deleted now."""
+
+    def delete_unused(self, status: JobStatus, until: float) -> bool:
+        """Keep a failed job from being redriven while its files are deleted, ``until`` then at most."""
+
+    def forget_unused(self, job_id: str) -> None:
+        """Note that nothing is left to be deleted."""
+
     def fail_unrecorded(self, job: Job, failure: Failure) -> bool:
         """Record a job that failed before any attempt claimed it. Returns False if it has a record."""
 

@@ -113,7 +113,7 @@ def _nothing(commit: Commit) -> None:
 
 @dataclass
 class MemoryCatalog:
-    """Tables with their snapshots. Implements ``Committer``.
+    """Tables with their snapshots. Implements ``Committer`` and ``TableEditor``.
 
     A commit is conditional on the snapshot that it was made from, as Iceberg's spec demands of catalogs: "the table
     metadata file must be swapped atomically". ``before`` is called before the swap, and ``after`` once it is done: an
@@ -168,7 +168,8 @@ class MemoryCatalog:
         return Committed(self.tables[commit.table][-1].id)
 
     def find(self, table: str, commit_id: str, base: int | None) -> int | None:
-        for snapshot in reversed(self.tables.get(table, [])):
+        self._current(table)
+        for snapshot in reversed(self.tables[table]):
             if snapshot.id == base:
                 return None
             if snapshot.id in self.expired:

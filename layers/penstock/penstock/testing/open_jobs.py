@@ -64,10 +64,25 @@ class MemoryOpenJobs:
     def end(self, status: JobStatus, state: JobState, failure: Failure) -> bool:
         if not self.jobs.is_unchanged(status):
             return False
+        if status.state is JobState.COMMITTING and state is JobState.FAILED:
+            self.jobs.note_unused(status.job_id)
         self.jobs.end(status.job_id, state, receipt=None, failure=failure)
         if status.after:
             self.jobs.afters[status.job_id] = self.jobs.clock() + FIRST_CHECK_SECONDS
         return True
+
+    def unused(self, limit: int) -> Sequence[str]:
+        now = self.jobs.clock()
+        return [job_id for job_id, due in self.jobs.unused.items() if due <= now][:limit]
+
+    def delete_unused(self, status: JobStatus, until: float) -> bool:
+        if not self.jobs.is_unchanged(status):
+            return False
+        self.jobs.change(status.job_id, lease_until=until)
+        return True
+
+    def forget_unused(self, job_id: str) -> None:
+        del self.jobs.unused[job_id]
 
     def fail_unrecorded(self, job: Job, failure: Failure) -> bool:
         if job.id in self.jobs.jobs:

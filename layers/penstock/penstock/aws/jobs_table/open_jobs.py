@@ -15,6 +15,7 @@ from penstock.aws.jobs_table.attributes import plain, typed
 from penstock.aws.jobs_table.commit_items import state_fields
 from penstock.aws.jobs_table.items import JobsTable, Values, described, job_key, status_of
 from penstock.aws.jobs_table.time_index import after_until, ended_at, open_until
+from penstock.aws.jobs_table.unused_items import note_unused, unused_key
 from penstock.aws.jobs_table.upload_owners import owner_of
 from penstock.model.job import Failure, Job
 from penstock.model.job_status import JobState, JobStatus
@@ -89,6 +90,8 @@ class DynamoOpenJobs:
         fields |= {"failure": asdict(failure), **ended_at(status.job_id, now)}
         if JobState.IN_DOUBT in (state, status.state) or status.state is JobState.COMMITTING:
             fields |= state_fields(state)
+        if status.state is JobState.COMMITTING and state is JobState.FAILED:
+            note_unused(self._table, status.job_id, now)
         if status.after:
             # The claim wrote this item, unless it died right then.
             self._table.update(after_key(status.job_id), after_until(status.job_id, now + FIRST_CHECK_SECONDS))
@@ -98,6 +101,16 @@ class DynamoOpenJobs:
                 replace(status, state=state, failure=failure, updated_at=now, finished_at=now, lease_until=now)
             )
         return ended
+
+    def unused(self, limit: int) -> Sequence[str]:
+        found = self._entries(job_index.UNUSED, self._clock(), limit)
+        return [pk.removeprefix(unused_key("")) for _, pk in found]
+
+    def delete_unused(self, status: JobStatus, until: float) -> bool:
+        return self._table.update_unchanged(status, {"lease_until": until})
+
+    def forget_unused(self, job_id: str) -> None:
+        self._table.update(unused_key(job_id), {}, remove=("index_key", "index_time"))
 
     def fail_unrecorded(self, job: Job, failure: Failure) -> bool:
         now = self._clock()

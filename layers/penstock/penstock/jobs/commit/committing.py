@@ -168,20 +168,20 @@ class _TableCommits:
         self._record(batch, snapshot, members)
         return True
 
-    def _commit_together(self, portion: Sequence[_Ready]) -> PermanentError | None:
-        """Take jobs, and commit their files. Return the error that made them fail."""
+    def _commit_together(self, portion: Sequence[_Ready]) -> None:
+        """Take jobs, and commit their files."""
         commit_id = self.run.new_id()
         taken = self._take([ready.job for ready in portion], commit_id)
         portion = [replace(ready, job=taken[ready.job.job_id]) for ready in portion if ready.job.job_id in taken]
         if not portion:
-            return None
+            return
         until = self.run.clock() + self.run.lease
         batch = self.store.begin(CommitBatch(commit_id, self.table, tuple(taken), until))
         if len(batch.jobs) < len(taken):
             raise JobInProgressError(
                 f"{self.table}: another invocation has taken jobs from {commit_id}", retry_after=30.0
             )
-        return self._commit(batch, portion)
+        self._commit(batch, portion)
 
     def _take(self, jobs: Sequence[JobStatus], commit_id: str) -> dict[str, JobStatus]:
         """Take those of the jobs that still wait."""
@@ -189,18 +189,18 @@ class _TableCommits:
         taken = (job for job, is_ours in zip(jobs, done, strict=True) if is_ours)
         return {job.job_id: replace(job, commit=replace(job.commit, id=commit_id)) for job in taken}
 
-    def _commit(self, batch: CommitBatch, portion: Sequence[_Ready]) -> PermanentError | None:
-        """Commit the files of a batch. Return the error that made its jobs fail."""
+    def _commit(self, batch: CommitBatch, portion: Sequence[_Ready]) -> None:
+        """Commit the files of a batch, and end its jobs."""
         jobs = [ready.job for ready in portion]
         replaces = jobs[0].commit.replaces
         files = [file for ready in portion for file in ready.written.files]
         if replaces and not batch.requested and self.store.is_overtaken(jobs[0]):
             error = SupersededError(f"{jobs[0].source}: a newer version was claimed before this one was committed")
             self._close(jobs, batch, JobState.SUPERSEDED, error)
-            return error
+            return
         if not files and replaces != TABLE:
             self._record(batch, None, jobs)
-            return None
+            return
         commit = Commit(
             batch.id,
             self.table,
@@ -217,31 +217,36 @@ class _TableCommits:
         except CommitInDoubtError as error:
             self._doubt(batch, jobs, error)
         except PermanentError as error:
-            if not batch.requested:
-                return self._refused(batch, portion, error)
-            # An earlier request may be in, and this error says nothing about it.
-            self._doubt(batch, jobs, CommitInDoubtError(error.message, hint=error.hint))
+            if batch.requested:
+                # An earlier request may be in, and this error says nothing about it.
+                self._doubt(batch, jobs, CommitInDoubtError(error.message, hint=error.hint))
+            else:
+                self._refused(batch, portion, error)
         except RetryableError:
             self.store.release(batch.id)
             raise
         else:
             self._record(batch, committed.snapshot, jobs)
-        return None
 
-    def _refused(self, batch: CommitBatch, portion: Sequence[_Ready], error: PermanentError) -> PermanentError:
-        """Find out which jobs a batch fails for, by smaller ones. The others succeed."""
-        rest = portion[1:]
-        if rest and not isinstance(error, _COMMON):
-            alone = self._commit_together(portion[:1])
-            if alone is None or alone.message != error.message:
-                middle = (len(rest) + 1) // 2
-                for half in filter(None, (rest[:middle], rest[middle:])):
-                    with self._leaving([ready.job for ready in half]):
-                        self._commit_together(half)
-                return error
-            portion = rest
-        self._close([ready.job for ready in portion], batch, JobState.FAILED, error)
-        return error
+    def _refused(self, batch: CommitBatch, portion: Sequence[_Ready], error: PermanentError) -> None:
+        """Find out which jobs a batch fails for, by halves. The others succeed."""
+        middle = (len(portion) + 1) // 2
+        if len(portion) == 1 or self._is_common(batch, error):
+            self._close([ready.job for ready in portion], batch, JobState.FAILED, error)
+            return
+        for half in (portion[:middle], portion[middle:]):
+            with self._leaving([ready.job for ready in half]):
+                self._commit_together(half)
+
+    def _is_common(self, batch: CommitBatch, error: PermanentError) -> bool:
+        """Whether the table, and not a file, is the cause of an error."""
+        if isinstance(error, _COMMON):
+            return True
+        try:
+            self.committer.find(self.table, batch.id, batch.base)
+        except PermanentError:
+            return True
+        return False
 
     def _doubt(self, batch: CommitBatch, jobs: Sequence[JobStatus], error: CommitInDoubtError) -> None:
         """End jobs in doubt after some attempts; before, raise the error."""
