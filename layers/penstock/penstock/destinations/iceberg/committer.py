@@ -1,0 +1,190 @@
+"""Commits files to Iceberg tables, exactly once, whatever answers are lost.
+
+Every request is conditional on the metadata that was read: of two attempts of a commit one goes in at most. After each
+that did not surely succeed, the table is read again, and its history is searched for the id of the commit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from penstock.aws.backoff import Backoff
+from penstock.destinations.iceberg.catalog import Catalog, LoadedTable
+from penstock.destinations.iceberg.file_io import StorageFileIO
+from penstock.destinations.iceberg.finding import find_commit
+from penstock.destinations.iceberg.metadata import current_snapshot
+from penstock.destinations.iceberg.names import TableName
+from penstock.destinations.iceberg.ports import Commit, Committed
+from penstock.destinations.iceberg.snapshot_builder import SnapshotBuilder
+from penstock.destinations.iceberg.storage import Storage
+from penstock.errors import (
+    CommitInDoubtError,
+    DestinationMissingError,
+    InvalidTableError,
+    PenstockError,
+    PublishConflictError,
+    RetryableError,
+)
+
+# With two or three writers that commit once a second, a try fails every other time.
+TRIES = Backoff(attempts=10, base=0.2, cap=5.0)
+
+# A manifest entry takes 0.5 to 2 KB, and our record of a file about as much as its statistics.
+MAX_FILES = 20_000
+
+
+class IcebergCommitter:
+    """Implements ``Committer``. Memory: the metadata of the table as JSON, about five times its size; and what
+    `SnapshotBuilder` says."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        storage: Storage,
+        *,
+        backoff: Backoff = TRIES,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._catalog = catalog
+        self._io = StorageFileIO(storage)
+        self._backoff = backoff
+        self._sleep = sleep
+
+    def find(self, table: str, commit_id: str, base: int | None) -> int | None:
+        name = TableName.parse(table)
+        loaded = self._catalog.load(name, history=True)
+        if loaded is None:
+            raise _dropped(name, commit_id)
+        return find_commit(table, loaded.document, commit_id, base)
+
+    def commit(self, commit: Commit, record_base: Callable[[int | None], None]) -> Committed:
+        if len(commit.files) > MAX_FILES or len({file.uri for file in commit.files}) < len(commit.files):
+            raise InvalidTableError(
+                f"{commit.table}: a commit takes {MAX_FILES:,} files at most, each once; {commit.id} has "
+                f"{len(commit.files):,}",
+                hint="Load the source in smaller pieces, or into larger files.",
+            )
+        attempts = _Attempts(self._catalog, self._io, commit, record_base)
+        error: RetryableError | None = None
+        for number in range(1, self._backoff.attempts + 1):
+            try:
+                return attempts.make(number)
+            except (PublishConflictError, CommitInDoubtError) as failure:
+                if attempts.is_lost:
+                    raise
+                error = failure
+            self._sleep(self._backoff.delay(number))
+        if found := attempts.found():
+            return Committed(found, tries=self._backoff.attempts)
+        attempts.clean_up()
+        raise PublishConflictError(
+            f"{commit.table}: not committed in {self._backoff.attempts} tries: {error}",
+            hint="Other writers were faster, or the catalog did not answer. The job will be retried.",
+        ) from error
+
+
+@dataclass
+class _Attempts:
+    """The attempts of one commit.
+
+    ``is_pending``: an earlier attempt may be in, so that its id is searched for before the next one. ``is_lost``: it
+    cannot be searched for. ``may_arrive``: a request without an answer may still go in, as long as its base is current.
+    """
+
+    catalog: Catalog
+    io: StorageFileIO
+    commit: Commit
+    record_base: Callable[[int | None], None]
+    is_lost: bool = False
+    may_arrive: bool = False
+    _recorded: bool = False
+    # Files of attempts that are not in, and of the last one, which may be.
+    _refused: list[str] = field(default_factory=list)
+    _suspect: list[str] = field(default_factory=list)
+    _builder: SnapshotBuilder | None = None
+
+    def __post_init__(self) -> None:
+        self.name = TableName.parse(self.commit.table)
+        self.is_pending = self.may_arrive = self.commit.is_retry
+        self._base = self.commit.base
+
+    def make(self, number: int) -> Committed:
+        """Make one attempt, unless an earlier one is in. Raises PublishConflictError or CommitInDoubtError for one that
+        may be repeated."""
+        loaded = self._load()
+        if self.is_pending and (found := self._search(loaded)) is not None:
+            self.clean_up(succeeded=True)
+            return Committed(found, was_in=True, tries=max(1, number - 1))
+        builder = self._builder = self._builder or SnapshotBuilder(self.commit, loaded, self.io)
+        current = current_snapshot(loaded.document)
+        if not self._recorded and not (self.commit.is_retry and current == self._base):
+            self.record_base(current)
+            self._base = current
+        self._recorded = True
+        try:
+            # Merging takes seconds, in which others commit: it waits for a commit without conflict.
+            change = builder.build(loaded, merges=number == 1)
+            self.catalog.commit(loaded, change)
+        except CommitInDoubtError:
+            self.is_pending = self.may_arrive = True
+            builder.forget_attempt()
+            raise
+        except PublishConflictError:
+            # A client may have sent a request twice, and met its own change.
+            self.is_pending = True
+            self._suspect = builder.forget_attempt()
+            raise
+        self.clean_up(succeeded=True)
+        return Committed(builder.snapshot_id, tries=number)
+
+    def found(self) -> int | None:
+        """Return the snapshot if the last attempt is in after all."""
+        return self._search(self._load())
+
+    def clean_up(self, *, succeeded: bool = False) -> None:
+        """Delete the manifests that no snapshot names. If that fails they stay; nobody reads them."""
+        files = list(self._refused)
+        if self._builder and not succeeded and not self.may_arrive:
+            files += [*self._builder.forget_attempt(), *self._builder.manifests.written]
+        for file in files:
+            with suppress(PenstockError):
+                self.io.delete(file)
+        self._refused.clear()
+
+    def _search(self, loaded: LoadedTable) -> int | None:
+        try:
+            found = find_commit(str(self.name), loaded.document, self.commit.id, self._base)
+        except CommitInDoubtError:
+            self.is_lost = True
+            raise
+        if found is None:
+            self._refused += self._suspect
+        self._suspect = []
+        return found
+
+    def _load(self) -> LoadedTable:
+        try:
+            loaded = self.catalog.load(self.name, history=True)
+        except PenstockError as error:
+            if not self.is_pending:
+                raise
+            self.is_lost = True
+            raise CommitInDoubtError(
+                f"{self.name}: nobody knows whether commit {self.commit.id} is in: {error}", hint=error.hint
+            ) from error
+        if loaded is None and self.is_pending:
+            self.is_lost = True
+            raise _dropped(self.name, self.commit.id)
+        if loaded is None:
+            raise DestinationMissingError(f"the Iceberg table {self.name} does not exist", hint="Create the table.")
+        return loaded
+
+
+def _dropped(name: TableName, commit_id: str) -> CommitInDoubtError:
+    return CommitInDoubtError(
+        f"{name}: nobody knows whether commit {commit_id} was in: the table does not exist any more",
+        hint="If the table was created again, redrive the job.",
+    )
