@@ -26,11 +26,12 @@ TYPES: Mapping[str, pa.DataType] = {
 }
 
 
-def write_file(  # a file has as many traits
+def write_file(
     storage: Storage,
     table: IcebergTable,
     name: str,
     columns: Mapping[str, Sequence[Any]],
+    *,
     partition: Sequence[tuple[str, PartitionValue]] = (),
     bounds: Mapping[str, tuple[bytes, bytes]] | None = None,
 ) -> DataFile:

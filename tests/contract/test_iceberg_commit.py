@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import LongType, NestedField, StringType
 
@@ -54,7 +55,7 @@ class Lake:
     def file(self, name: str, ids: Sequence[int], country: str = "DE") -> DataFile:
         partition = [("country", country)] if self.table.partition else []
         columns = {"id": ids, "country": [country] * len(ids)}
-        return write_file(self.backend.storage, self.table, name, columns, partition)
+        return write_file(self.backend.storage, self.table, name, columns, partition=partition)
 
     def commit(self, commit_id: str, *files: DataFile, catalog: Catalog | None = None, **options: Any) -> Committed:
         committer = IcebergCommitter(
@@ -67,7 +68,16 @@ class Lake:
         return sorted(self.backend.foreign.load_table(self.name).scan().to_arrow()["id"].to_pylist())
 
     def operations(self) -> list[str]:
-        return [each.summary.operation.value for each in self.backend.foreign.load_table(self.name).snapshots()]
+        return [each.summary.operation.value for each in self.snapshots() if each.summary]
+
+    def snapshots(self) -> list[Snapshot]:
+        return self.backend.foreign.load_table(self.name).snapshots()
+
+    def summary(self) -> dict[str, Any]:
+        current = self.backend.foreign.load_table(self.name).current_snapshot()
+        assert current
+        assert current.summary
+        return current.summary.additional_properties
 
     def append_foreign(self, ids: Sequence[int], country: str = "DE") -> None:
         rows = pa.table({"id": list(ids), "country": [country] * len(ids)})
@@ -84,10 +94,9 @@ def test_files_become_visible_in_one_snapshot_that_carries_the_id_of_the_commit(
 
     done = lake.commit("c1", *files)
 
-    found = lake.backend.foreign.load_table(lake.name)
     assert lake.rows() == [0, 1, 2]
-    assert [snapshot.snapshot_id for snapshot in found.snapshots()] == [done.snapshot]
-    summary = found.current_snapshot().summary
+    assert [snapshot.snapshot_id for snapshot in lake.snapshots()] == [done.snapshot]
+    summary = lake.summary()
     assert (summary["penstock.commit-id"], summary["total-records"], summary["added-data-files"]) == ("c1", "3", "3")
     assert lake.bases == [None]
 
@@ -99,7 +108,7 @@ def test_commits_follow_each_other_and_those_of_another_writer(lake: Lake) -> No
     lake.append_foreign([4])
     assert lake.rows() == [1, 2, 3, 4]
     assert lake.operations() == ["append"] * 4
-    assert lake.backend.foreign.load_table(lake.name).current_snapshot().summary["total-records"] == "4"
+    assert lake.summary()["total-records"] == "4"
 
 
 def test_a_commit_that_is_in_is_not_made_again(lake: Lake) -> None:
