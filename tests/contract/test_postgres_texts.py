@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from penstock.destinations.postgres.types import storages
-from penstock.source_check.array_texts import read_array
 from penstock.tables import literals
+from penstock.tables.array_texts import read_array
 from penstock.tables.database_texts import text_kind
 from postgres_database import Database
 

@@ -46,7 +46,9 @@ class Storage:
     ``in_bytes``: ``length`` counts bytes. ``unsigned``: a number that may not be negative.
     ``smallest``: the smallest field that an interval keeps, such as ``day``.
     ``form``: ``list``, ``range``, ``multirange`` or ``row``, for a value with ``parts``: its element, its bound, or all
-    its fields.
+    its fields; ``uuid`` for a type that is ``parsed``.
+    ``digits``: maximum digits of a number, ``places`` among them; None: any. ``bits``: those of a number, if not 64.
+    ``parsed``: Penstock reads the value, not a database: times in years of four digits, lists and UUIDs.
     """
 
     type: ColumnType | None = ColumnType.TEXT
@@ -62,6 +64,9 @@ class Storage:
     smallest: str = ""
     form: str = ""
     parts: tuple[Storage, ...] = ()
+    digits: int | None = field(default=None, metadata=OMIT_DEFAULT)
+    bits: int | None = field(default=None, metadata=OMIT_DEFAULT)
+    parsed: bool = field(default=False, metadata=OMIT_DEFAULT)
 
 
 # A source that is a field of a row by its position from 1, whatever its name: ``#3``.
@@ -85,7 +90,8 @@ class Column:
     ``spellings`` names the only forms of text that an inferred column accepts (see `tables.spellings`); a declared
     column has none. ``storage`` is how an existing table stores the column, once it was read. Neither is part of a
     route. ``hash`` and ``mask`` are for personal data: the value is loaded in this form only. ``metadata`` names a
-    value of the source that the column holds, instead of a field (`source_values`).
+    value of the source that the column holds, instead of a field (`source_values`). A NUMERIC column with ``digits``
+    has so many in all, ``places`` of them behind the point.
     """
 
     name: str
@@ -102,6 +108,8 @@ class Column:
     elements: ColumnType | None = field(default=None, metadata=OMIT_DEFAULT)
     hash: str = field(default="", metadata=OMIT_DEFAULT)
     mask: str = field(default="", metadata=OMIT_DEFAULT)
+    digits: int = field(default=0, metadata=OMIT_DEFAULT)
+    places: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @property
     def is_protected(self) -> bool:

@@ -13,10 +13,12 @@ from penstock.model.sheet_names import SHEET_FIELD
 
 
 class Form(StrEnum):
-    """The name of a form. TEXT: texts as PostgreSQL reads them. VALUE: Python values."""
+    """The name of a form. TEXT: texts as PostgreSQL reads them. VALUE: Python values. ARROW: Python values, and the
+    texts of JSON, for batches of Arrow."""
 
     TEXT = "text"
     VALUE = "value"
+    ARROW = "arrow"
 
 
 class Mode(StrEnum):

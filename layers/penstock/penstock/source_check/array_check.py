@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from penstock.model.column import Column, ColumnType, Storage
 from penstock.model.table_limits import ColumnLimits
-from penstock.source_check.array_texts import read_array
+from penstock.tables.array_texts import read_array
 from penstock.tables.column_kinds import FloatKind, IntegerKind, NumericKind, shown
 from penstock.tables.database_texts import text_kind
 from penstock.tables.documents import JsonKind

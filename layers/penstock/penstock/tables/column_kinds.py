@@ -50,7 +50,9 @@ class Cells:
 
 
 class ColumnKind(ABC):
-    """One column type."""
+    """One column type. ``keeps_text``: a list holds the texts of such values, not the values."""
+
+    keeps_text: ClassVar = False
 
     @abstractmethod
     def accepts(self, cells: Cells) -> bool:

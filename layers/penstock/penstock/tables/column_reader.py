@@ -14,7 +14,7 @@ from penstock.model.value_rules import Trim
 from penstock.tables.column_kinds import Cells, ColumnKind
 from penstock.tables.conversions import ConvertedKind
 from penstock.tables.forms import RowForm
-from penstock.tables.kind_choice import kind_of, stays_raw
+from penstock.tables.kind_choice import holds_texts, kind_of, stays_raw
 
 # The texts of a piece.
 PIECE = 256
@@ -62,7 +62,7 @@ class ColumnReader:
         self.prepares = self.default is not None or bool(self.rules.trim)
         # Null tokens that are also valid values of the column. They must be searched for.
         self.plausible = [token for token in self.nulls if self.kind.accepts(Cells([token]))]
-        self.form = form
+        self.form = form.texts if form.texts and holds_texts(column) else form
 
     def read(self, texts: Sequence[str | None], faults: RejectReasons) -> tuple[Sequence[object], bool]:
         """The column in the wanted form, and whether it is known to hold no None. Bad positions hold None, and are

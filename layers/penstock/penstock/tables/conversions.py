@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from penstock.model.typed_text import Typed
 from penstock.model.value_rules import Case
 from penstock.tables.column_kinds import Cells, ColumnKind, shown
-from penstock.tables.stored_kinds import Within
+from penstock.tables.within import Within
 
 
 class Conversion(ABC):

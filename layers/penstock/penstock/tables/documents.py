@@ -86,6 +86,8 @@ def _collect_strings(value: object, into: list[str]) -> None:
 class JsonKind(ColumnKind):
     """A JSON text. ``null`` is SQL's NULL."""
 
+    keeps_text = True
+
     def accepts(self, cells: Cells) -> bool:
         # An escape may encode a character that a text cannot hold.
         if "\\u" in cells.joined or not storable(cells.joined):

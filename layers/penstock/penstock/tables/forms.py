@@ -28,13 +28,15 @@ class RowForm:
     ``values(kind, texts)``: the column of texts that are all in the common form. None: the texts themselves travel, by
     reference. ``value(kind, text, value, as_written)``: one value that was read from ``text``. With ``as_written``, its
     column stores the text as it is. ``raw_csv``: rows may also travel as valid CSV (see `penstock.tables.raw_csv`).
-    ``finish`` completes the rows of a batch, for example columns to one Arrow batch.
+    ``finish`` completes the rows of a batch, for example columns to one Arrow batch. ``texts``: the form of columns
+    that hold texts, if it is another one.
     """
 
     value: Callable[[ColumnKind, str, object, bool], object]
     values: Callable[[ColumnKind, Sequence[str]], Iterable[object]] | None = None
     raw_csv: bool = False
     finish: Callable[[Rows], Rows] = unchanged
+    texts: RowForm | None = None
 
 
 def _text(kind: ColumnKind, text: str, value: object, as_written: bool) -> object:  # as RowForm says
@@ -50,7 +52,9 @@ def _values(kind: ColumnKind, texts: Sequence[str]) -> Iterable[object]:
 
 
 # The registry: one line for each form.
+_TEXTS = RowForm(_text, raw_csv=True)
 FORMS: dict[Form, RowForm] = {
-    Form.TEXT: RowForm(_text, raw_csv=True),
+    Form.TEXT: _TEXTS,
     Form.VALUE: RowForm(_value, _values),
+    Form.ARROW: RowForm(_value, _values, texts=_TEXTS),
 }

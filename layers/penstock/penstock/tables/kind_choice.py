@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from penstock.model.column import NUMBERS, TIMES, Column, ColumnType
+from penstock.model.column import NUMBERS, TIMES, Column, ColumnType, Storage
 from penstock.model.value_rules import USUAL
 from penstock.tables.column_kinds import BooleanKind, ColumnKind, FloatKind, IntegerKind, NumericKind, TextKind
 from penstock.tables.conversions import CaseConversion, Conversion, ConvertedKind, WordsConversion
 from penstock.tables.documents import JsonKind
 from penstock.tables.numerals import NumberConversion
+from penstock.tables.parsed_kinds import ListKind, UuidKind
 from penstock.tables.protection import ProtectConversion
 from penstock.tables.spellings import ANY_SPELLING, SpelledKind
 from penstock.tables.stored_kinds import stored_kind
@@ -58,6 +59,12 @@ def stays_raw(column: Column) -> bool:
     return held is not None and held.type is ColumnType.TEXT and not conversion_of(column)
 
 
+def holds_texts(column: Column) -> bool:
+    """Whether a column holds texts, JSON among them, as the table stores it."""
+    kind = column.storage.type if column.storage else column.type
+    return kind in (ColumnType.TEXT, ColumnType.JSON)
+
+
 def kind_of(column: Column) -> ColumnKind:
     """The kind that reads the texts of a column."""
     kind = PLAIN[column.type]
@@ -65,9 +72,17 @@ def kind_of(column: Column) -> ColumnKind:
         kind = SpelledKind(kind, column.spellings)
     held = column.storage
     if held:
-        kind = stored_kind(kind, held)
+        kind = _parsed_kind(held) if held.parsed and held.type is None else stored_kind(kind, held)
     conversion = conversion_of(column)
     if not conversion:
         return kind
     keeps_text = held is not None and held.type in (ColumnType.TEXT, None)
     return ConvertedKind(kind, conversion, at_once=column.type is ColumnType.TEXT or not keeps_text)
+
+
+def _parsed_kind(held: Storage) -> ColumnKind:
+    """The kind of a list or a UUID."""
+    if held.form == "uuid":
+        return UuidKind()
+    element = held.parts[0]
+    return ListKind(stored_kind(PLAIN[element.type], element) if element.type else _parsed_kind(element))

@@ -67,7 +67,7 @@ class RowConverter:
         self.rescue = Rescue(table, names, also_used) if len(self.columns) < len(table.columns) else None
         if self.rescue:
             self.rescue_reader = ColumnReader(table.columns[self.rescue.position], table, self.form, json=True)
-            if type(self.rescue_reader.kind) is JsonKind and self.form.values is None:
+            if type(self.rescue_reader.kind) is JsonKind and self.rescue_reader.form.values is None:
                 self.rescue_reader.kind = WrittenJsonKind()
         places = dict(zip(self.fields, self.positions, strict=False))
         self.raw_values = [

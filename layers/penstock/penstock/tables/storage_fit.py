@@ -92,6 +92,8 @@ def fit_column(column: Column, held: Storage | None) -> Column:
 def is_made_by_inference(held: Storage) -> bool:
     """Whether Penstock created the column from a sample, and its type is unchanged since."""
     known = all(name in SPELLINGS and SPELLINGS[name].type is held.type for name in held.spellings)
+    if held.digits is not None or held.parsed:  # of a file, which is new
+        held = replace(held, digits=None, places=None, parsed=False)
     return bool(held.spellings) and known and held == Storage(held.type, spellings=held.spellings)
 
 

@@ -8,7 +8,6 @@ of these is a reject here, or is converted. What else a column cannot hold, the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar
@@ -16,36 +15,29 @@ from typing import ClassVar
 from penstock.model.column import ColumnType, Storage
 from penstock.tables.column_kinds import Cells, ColumnKind, NumericKind, TextKind, places_of, shown
 from penstock.tables.database_texts import is_checked, text_kind
+from penstock.tables.parsed_kinds import BinaryFractionKind, DigitsKind, SmallIntegerKind, UtcKind
 from penstock.tables.times import DIGITS_OF_SECONDS
+from penstock.tables.within import Within
 
 
 def stored_kind(kind: ColumnKind, storage: Storage) -> ColumnKind:
     """``kind`` within the limits of the column."""
     match storage.type:
         case ColumnType.NUMERIC if storage.places is not None:
-            return RoundingKind(kind, storage.places)
+            kind = RoundingKind(kind, storage.places)
+            kind = kind if storage.digits is None else DigitsKind(kind, storage.digits, storage.places)
+        case ColumnType.TIMESTAMP if storage.parsed:
+            kind = UtcKind(kind)
         case ColumnType.TIMESTAMP if not storage.zoned or storage.places is not None:
-            return MomentKind(kind, storage)
+            kind = MomentKind(kind, storage)
+        case ColumnType.INTEGER if storage.bits:
+            kind = SmallIntegerKind(kind)
+        case ColumnType.FLOAT if storage.parsed:
+            kind = BinaryFractionKind(kind, storage.bits)
         case ColumnType.TEXT | None if is_checked(storage):
             texts = text_kind(storage)
-            return texts if isinstance(kind, TextKind) else kind if storage.times else BothKind(kind, texts)
+            kind = texts if isinstance(kind, TextKind) else kind if storage.times else BothKind(kind, texts)
     return kind
-
-
-class Within(ColumnKind):
-    """Another kind, within limits."""
-
-    def __init__(self, kind: ColumnKind) -> None:
-        self.kind = kind
-
-    def values(self, texts: Sequence[str]) -> Iterable[object]:
-        return self.kind.values(texts)
-
-    def text(self, value: object) -> str:
-        return self.kind.text(value)
-
-    def written(self, text: str, value: object) -> str:
-        return self.kind.written(text, value)
 
 
 class BothKind(Within):

@@ -6,7 +6,7 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock.errors import BadSourceError
@@ -32,6 +32,7 @@ LOGICAL: Final = {
 UNITS: Final = {1: "MILLIS", 2: "MICROS", 3: "NANOS"}
 
 _TYPE, _LENGTH, _REPETITION, _NAME, _CHILDREN, _CONVERTED, _SCALE, _PRECISION, _FIELD_ID, _LOGICAL = range(1, 11)
+_UUID: Final = 14  # a member of the union LogicalType
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,15 @@ def encode_schema(root: SchemaNode, leaves: Collection[int]) -> Encoded:
     elements: list[bytes] = []
     _gather(root, set(leaves), elements, is_root=True)
     return encode_list(STRUCT, elements)
+
+
+def with_uuids(node: SchemaNode, leaves: Collection[int]) -> SchemaNode:
+    """The schema with these leaves marked as UUIDs."""
+    if node.leaf in leaves:
+        element = Reader(node.encoded).read_struct()
+        element.set(_LOGICAL, STRUCT, Struct(fields={_UUID: (STRUCT, Struct())}))
+        return replace(node, logical=LogicalType("UUID"), encoded=encode(element))
+    return replace(node, children=tuple(with_uuids(child, leaves) for child in node.children))
 
 
 def name_of(names: Sequence[str], number: int | None) -> str:

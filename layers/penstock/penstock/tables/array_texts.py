@@ -27,6 +27,18 @@ _NEXT = {"": "{", "{": "{}e", "e": ",}", ",": "{e", "}": ",}"}
 
 def read_array(text: str) -> list[str | None]:
     """Return the elements of an array, of any number of dimensions. Raises NotWellFormedError."""
+    return _read(text)[0]
+
+
+def read_list(text: str) -> list[str | None]:
+    """Return the elements of an array of one dimension. Raises NotWellFormedError."""
+    found, dimensions = _read(text)
+    if dimensions > 1:
+        raise NotWellFormedError
+    return found
+
+
+def _read(text: str) -> tuple[list[str | None], int]:
     subscripts = _SUBSCRIPTS.match(text)
     found: list[str | None] = []
     shape = _Shape()
@@ -42,7 +54,7 @@ def read_array(text: str) -> list[str | None]:
         raise NotWellFormedError
     if subscripts and [_length(*bounds) for bounds in _BOUNDS.findall(subscripts[1])] != shape.lengths:
         raise NotWellFormedError
-    return found
+    return found, len(shape.lengths)
 
 
 class _Shape:

@@ -1,0 +1,64 @@
+"""The buffers of an Arrow array, read in place by Arrow's C data interface: arro3 has no other way to them.
+
+https://arrow.apache.org/docs/format/CDataInterface.html
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from arro3.core import Array
+
+
+class _ArrowArray(ctypes.Structure):
+    _fields_ = [
+        ("length", ctypes.c_int64),
+        ("null_count", ctypes.c_int64),
+        ("offset", ctypes.c_int64),
+        ("n_buffers", ctypes.c_int64),
+        ("n_children", ctypes.c_int64),
+        ("buffers", ctypes.POINTER(ctypes.c_void_p)),
+        ("children", ctypes.c_void_p),
+        ("dictionary", ctypes.c_void_p),
+        ("release", ctypes.c_void_p),
+        ("private_data", ctypes.c_void_p),
+    ]
+
+
+_pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer_of.restype = ctypes.c_void_p
+_pointer_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+_OFFSET_BYTES: Final = 4
+
+
+@contextmanager
+def fixed_values(array: Array, width: int) -> Iterator[memoryview]:
+    """The values of an array of a fixed width in bytes, those of nulls included. Valid within the block only."""
+    _, capsule = array.__arrow_c_array__()
+    held = _held(capsule)
+    yield _view(held.buffers[1], held.offset * width, held.length * width)
+
+
+@contextmanager
+def text_values(array: Array) -> Iterator[memoryview]:
+    """The bytes of all texts of an array, one after the other. Valid within the block only."""
+    _, capsule = array.__arrow_c_array__()
+    held = _held(capsule)
+    ends = _view(held.buffers[1], held.offset * _OFFSET_BYTES, (held.length + 1) * _OFFSET_BYTES).cast("i")
+    first, last = (ends[0], ends[held.length]) if held.length else (0, 0)
+    yield _view(held.buffers[2], first, last - first)
+
+
+def _held(capsule: object) -> _ArrowArray:
+    return _ArrowArray.from_address(_pointer_of(capsule, b"arrow_array"))
+
+
+def _view(address: int | None, start: int, size: int) -> memoryview:
+    if not address or not size:
+        return memoryview(b"")
+    return memoryview((ctypes.c_char * size).from_address(address + start)).cast("B")

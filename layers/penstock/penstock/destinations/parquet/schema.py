@@ -1,0 +1,210 @@
+"""The columns of Parquet files: their names, field ids and types, as Iceberg's table spec names them.
+
+A new table has the columns of its route. Its texts, JSON and lists are what they are there; a numeric without declared
+digits is decimal(38, 9). An existing table names its own types. Whatever the type, a value that does not fit it exactly
+is a reject: `storages` tells the row converter what fits.
+
+https://iceberg.apache.org/spec/#schemas-and-data-types
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from penstock.errors import InvalidTableError
+from penstock.model.column import Column, ColumnType, Storage
+
+if TYPE_CHECKING:
+    from arro3.core import DataType, Field, Schema
+
+# A numeric without declared digits.
+DIGITS, PLACES = 38, 9
+
+_DECIMAL: Final = re.compile(r"decimal\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)")
+_NEW: Final = {
+    ColumnType.TEXT: "string",
+    ColumnType.INTEGER: "long",
+    ColumnType.FLOAT: "double",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "timestamptz",
+    ColumnType.JSON: "string",
+}
+_STORED: Final = {
+    "string": Storage(ColumnType.TEXT),
+    "int": Storage(ColumnType.INTEGER, bits=32),
+    "long": Storage(ColumnType.INTEGER),
+    "float": Storage(ColumnType.FLOAT, bits=32, parsed=True),
+    "double": Storage(ColumnType.FLOAT, parsed=True),
+    "boolean": Storage(ColumnType.BOOLEAN),
+    "date": Storage(ColumnType.DATE),
+    "timestamptz": Storage(ColumnType.TIMESTAMP, parsed=True),
+    "timestamp": Storage(ColumnType.TIMESTAMP, zoned=False, parsed=True),
+    "uuid": Storage(None, form="uuid", parsed=True),
+}
+LIST: Final = "list"
+# What values of a declared type may be stored as, if they fit.
+_NUMBERS: Final = frozenset({"int", "long", "float", "double", "decimal", "string"})
+_TAKES: Final[Mapping[ColumnType, frozenset[str]]] = {
+    ColumnType.INTEGER: _NUMBERS,
+    ColumnType.NUMERIC: _NUMBERS,
+    ColumnType.FLOAT: _NUMBERS,
+    ColumnType.BOOLEAN: frozenset({"boolean", "string"}),
+    ColumnType.DATE: frozenset({"date", "timestamp", "timestamptz", "string"}),
+    ColumnType.TIMESTAMP: frozenset({"date", "timestamp", "timestamptz", "string"}),
+    ColumnType.JSON: frozenset({"string"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LakeType:
+    """A type by the name that Iceberg's spec gives it: ``long``, ``timestamptz``, ``decimal`` with ``digits`` in all
+    and ``places`` behind the point, ``list`` with its ``element``."""
+
+    name: str
+    digits: int = 0
+    places: int = 0
+    element: LakeColumn | None = None
+
+    def __str__(self) -> str:
+        return f"decimal({self.digits}, {self.places})" if self.name == "decimal" else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class LakeColumn:
+    """A column, or the element of a list. ``id`` is its field id. Of ``is_required`` columns no value is null."""
+
+    name: str
+    id: int
+    type: LakeType
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSchema:
+    """The columns of a table, in the order of its files."""
+
+    columns: tuple[LakeColumn, ...]
+
+    @property
+    def arrow(self) -> Schema:
+        """The same for Arrow, with field ids."""
+        from arro3.core import Schema  # noqa: PLC0415  # only routes that write Parquet pay for it
+
+        return Schema([_field(column) for column in self.columns])
+
+    def storages(self, columns: Iterable[Column] = (), *, is_new: bool = False) -> Mapping[str, Storage]:
+        """How the columns are stored, by their names, for `TableSink.storages`. ``columns`` are those of the plan; of a
+        new table (``is_new``) they take only what the sample has shown.
+
+        Raises InvalidTableError if one is declared as what its type cannot hold.
+        """
+        planned = {column.name: column for column in columns}
+        for column in self.columns:
+            if column.name in planned:
+                _check_declared(planned[column.name], column.type)
+        return {column.name: _stored(column.type, planned.get(column.name), is_new) for column in self.columns}
+
+    def restricted(self, names: Sequence[str]) -> LakeSchema:
+        """The schema of these columns only, in its own order."""
+        return LakeSchema(tuple(column for column in self.columns if column.name in names))
+
+
+def schema_of(columns: Iterable[Column]) -> LakeSchema:
+    """The schema of a new table. Field ids count from 1: first those of columns, then those of elements."""
+    columns = tuple(columns)
+    made: list[LakeColumn] = []
+    for number, column in enumerate(columns, 1):
+        kind = _new_type(column.elements or column.type, column)
+        if column.elements:
+            kind = LakeType(LIST, element=LakeColumn("element", len(columns) + len(made) + 1, kind))
+        made.append(LakeColumn(column.name, number, kind, not column.nullable))
+    return LakeSchema(tuple(made))
+
+
+def lake_type(text: str, *, column: str = "", element: tuple[int, str] | None = None) -> LakeType:
+    """The type of an existing table that is written ``text`` in Iceberg's spec. ``element``: field id and type of a
+    list's elements. Raises InvalidTableError for a type that is not written, which names the ``column``."""
+    decimal = _DECIMAL.fullmatch(text)
+    if decimal:
+        return LakeType("decimal", int(decimal[1]), int(decimal[2]))
+    if text == LIST and element and element[1] != LIST:
+        return LakeType(LIST, element=LakeColumn("element", element[0], lake_type(element[1], column=column)))
+    if text not in _STORED:
+        raise InvalidTableError(
+            f"column {column!r} has the type {text}, which is not written",
+            hint="Leave the column out of the route; it may be null then.",
+        )
+    return LakeType(text)
+
+
+def arrow_type(kind: LakeType) -> DataType:
+    """The type of Arrow."""
+    from arro3.core import DataType  # noqa: PLC0415  # only routes that write Parquet pay for it
+
+    if kind.element:
+        return DataType.list(_field(kind.element))
+    makers: Mapping[str, Callable[[], DataType]] = {
+        "boolean": DataType.bool,
+        "int": DataType.int32,
+        "long": DataType.int64,
+        "float": DataType.float32,
+        "double": DataType.float64,
+        "decimal": lambda: DataType.decimal128(kind.digits, kind.places),
+        "date": DataType.date32,
+        "timestamptz": lambda: DataType.timestamp("us", tz="UTC"),
+        "timestamp": lambda: DataType.timestamp("us"),
+        "string": DataType.utf8,
+        "uuid": lambda: DataType.binary(16),
+    }
+    return makers[kind.name]()
+
+
+def _field(column: LakeColumn) -> Field:
+    from arro3.core import Field  # noqa: PLC0415  # only routes that write Parquet pay for it
+
+    return Field(
+        column.name,
+        arrow_type(column.type),
+        nullable=not column.is_required,
+        metadata={"PARQUET:field_id": str(column.id)},
+    )
+
+
+def _new_type(kind: ColumnType, column: Column) -> LakeType:
+    if kind is not ColumnType.NUMERIC:
+        return LakeType(_NEW[kind])
+    return LakeType("decimal", column.digits, column.places) if column.digits else LakeType("decimal", DIGITS, PLACES)
+
+
+def _check_declared(column: Column, kind: LakeType) -> None:
+    if column.elements:
+        fits = kind.element is not None
+        declared = f"{column.elements}[]"
+    else:
+        fits = column.type is ColumnType.TEXT or kind.name in _TAKES[column.type]
+        declared = column.type
+    if not fits and not column.spellings:
+        raise InvalidTableError(
+            f"column {column.name!r} is {kind}, but the route declares {declared}",
+            hint="Correct the type of the column in the route, or in the table.",
+        )
+
+
+def _stored(kind: LakeType, column: Column | None, is_new: bool) -> Storage:
+    """How a column of this type is stored. A new column for JSON is a string that holds JSON only."""
+    if kind.element:
+        part = _stored(
+            kind.element.type, replace(column, type=column.elements) if column and column.elements else None, is_new
+        )
+        return Storage(None, form=LIST, array=True, parts=(part,), parsed=True)
+    if kind.name == "decimal":
+        held = Storage(ColumnType.NUMERIC, places=kind.places, digits=kind.digits)
+    else:
+        held = _STORED[kind.name]
+    if column and column.type is ColumnType.JSON and held.type is ColumnType.TEXT:
+        held = Storage(ColumnType.JSON)
+    return replace(held, spellings=column.spellings) if is_new and column and column.type is held.type else held
