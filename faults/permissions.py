@@ -61,7 +61,9 @@ TRUE_CONDITIONS = frozenset(
         "MayMoveSources",
     }
 )
-# Permissions of stacks with a KMS key, a VPC or a database of their own. The emulator has none of these.
+# Permissions of stacks with a KMS key, a VPC or a database of their own, which the emulator does not have, and of those
+# with an Iceberg catalog.
+_LAKE = "tests/e2e/test_lake.py commits under the roles of a stack"
 _VPC = "Lambda makes and removes the function's network interfaces in the name of its role"
 CONDITIONAL: Mapping[str, str] = {
     "kms:Decrypt": "S3 and Lambda decrypt in the name of whoever reads, or fills a multipart upload",
@@ -72,6 +74,18 @@ CONDITIONAL: Mapping[str, str] = {
     "ec2:DescribeNetworkInterfaces": _VPC,
     "ec2:DescribeSubnets": _VPC,
     "ec2:UnassignPrivateIpAddresses": _VPC,
+    "glue:CreateTable": _LAKE,
+    "glue:GetDatabase": _LAKE,
+    "glue:GetTable": _LAKE,
+    "glue:UpdateTable": _LAKE,
+    "s3:DeleteObject": _LAKE,
+    "s3:GetObject": f"metadata of tables: {_LAKE}",
+    "s3tables:CreateTable": _LAKE,
+    "s3tables:GetTableBucket": _LAKE,
+    "s3tables:GetTableData": _LAKE,
+    "s3tables:GetTableMetadataLocation": _LAKE,
+    "s3tables:PutTableData": _LAKE,
+    "s3tables:UpdateTableMetadataLocation": _LAKE,
     "rds-db:connect": "RDS checks it when a password made by IAM comes in",
     "secretsmanager:GetSecretValue": "that of a database: tests/contract/test_postgres_connect.py, without a role",
 }

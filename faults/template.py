@@ -58,7 +58,7 @@ def with_includes(value: Any) -> Any:
 
 
 NOTHING = object()
-FUNCTIONS = frozenset({"Ref", "Fn::GetAtt", "Fn::If", "Fn::Join", "Fn::Split", "Fn::Sub"})
+FUNCTIONS = frozenset({"Ref", "Fn::GetAtt", "Fn::If", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::Sub"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ class Resolver:
                 return re.sub(r"\$\{([^}]+)\}", lambda found: names.get(found[1], found[1]), text)
             case "Fn::Join":
                 return argument[0].join(self.resolve(argument[1]))
+            case "Fn::Select":
+                return self.resolve(argument[1])[int(argument[0])]
             case "Fn::Split":
                 return self.resolve(argument[1]).split(argument[0])
         name = argument if function == "Ref" else ".".join(argument)

@@ -53,7 +53,7 @@ def test_every_parameter_is_shown_in_exactly_one_group(template: dict[str, Any],
 
 def test_every_parameter_is_used(template: dict[str, Any], parameters: Resources) -> None:
     used = str([template["Globals"], template["Resources"], template["Conditions"]])
-    assert not [name for name in parameters if f"{{'Ref': '{name}'}}" not in used]
+    assert not [name for name in parameters if f"{{'Ref': '{name}'}}" not in used and f"${{{name}}}" not in used]
 
 
 def test_the_smallest_memory_that_the_template_allows_is_enough_for_penstock(parameters: Resources) -> None:
@@ -72,6 +72,11 @@ def test_the_smallest_memory_that_the_template_allows_is_enough_for_penstock(par
         ("MapConcurrency", "10000"),
         ("LargeBytes", "53687091200000"),
         ("TimeLimitSeconds", "3"),
+        ("IcebergCatalog", "glue"),
+        ("IcebergCatalog", "arn:aws:s3tables:eu-west-1:123456789012:bucket/lake"),
+        ("IcebergCatalog", "https://polaris.example/api/catalog"),
+        ("IcebergDatabases", "lake_*"),
+        ("IcebergWarehouse", "s3://results/warehouse"),
     ],
 )
 def test_a_sensible_value_is_valid(parameters: Resources, name: str, value: str) -> None:
@@ -92,6 +97,10 @@ def test_a_sensible_value_is_valid(parameters: Resources, name: str, value: str)
         ("MapConcurrency", "10001"),  # a Distributed Map runs at most 10,000 children at once
         ("MaximumConcurrency", "1"),  # the minimum of SQS event sources is 2
         ("Architecture", "aarch64"),
+        ("IcebergCatalog", "Glue"),
+        ("IcebergCatalog", "arn:aws:s3:::lake"),  # a bucket, not a table bucket
+        ("IcebergCatalog", "http://catalog.example"),  # tokens must not travel in the clear
+        ("IcebergDatabases", "sales/orders"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_before_anything_is_created(

@@ -29,6 +29,23 @@ WITHOUT_RESOURCES = {
 }
 # These roles do not connect to a database.
 WITHOUT_DATABASE = {"AfterRole", "AnnounceRole", "IndexRole", "ReconcileRole"}
+# These also commit to Iceberg tables.
+COMMITTING = {"FinishRole", "PlanRole"}
+# What the parameters of Iceberg allow.
+ON_ICEBERG = {
+    ("ReadGlueTables", "UseGlue"),
+    ("CreateGlueTables", "UseGlue"),
+    ("ChangeGlueTables", "UseGlue"),
+    ("FindTableBucket", "UseTableBucket"),
+    ("ReadTables", "UseTableBucket"),
+    ("CreateTables", "UseTableBucket"),
+    ("ChangeTables", "UseTableBucket"),
+    ("WriteTableData", "UseTableBucket"),
+    ("ReadCatalogSecret", "UseIcebergSecret"),
+    ("ReadTableMetadata", "DeleteTableFiles"),
+    ("DeleteRefusedMetadata", "DeleteTableFiles"),
+    ("DeleteDataFiles", "DeleteTableFiles"),
+}
 # The actions on destination buckets, which a stack without buckets of its own may not have.
 ON_DESTINATIONS = {
     "s3:AbortMultipartUpload",
@@ -136,10 +153,15 @@ def test_a_function_writes_only_to_its_own_log_group(resources: Resources, role:
 
 @pytest.mark.parametrize("role", FUNCTION_ROLES)
 def test_a_function_shares_only_policies_of_this_template(resources: Resources, role: str) -> None:
-    database = {"Fn::If": ["UseDatabaseRights", {"Ref": "DatabasePolicy"}, {"Ref": "AWS::NoValue"}]}
-    shared: list[Any] = [{"Ref": "FunctionPolicy"}]
-    expected = shared if role in WITHOUT_DATABASE else [*shared, database]
-    assert resources[role]["Properties"]["ManagedPolicyArns"] == expected
+    optional = {"UseDatabaseRights": "DatabasePolicy", "UseIcebergRights": "IcebergReadPolicy"}
+    if role in COMMITTING:
+        optional["UseCommitRights"] = "IcebergCommitPolicy"
+    if role in WITHOUT_DATABASE:
+        optional = {}
+    assert resources[role]["Properties"]["ManagedPolicyArns"] == [
+        {"Ref": "FunctionPolicy"},
+        *({"Fn::If": [condition, {"Ref": policy}, {"Ref": "AWS::NoValue"}]} for condition, policy in optional.items()),
+    ]
 
 
 def test_every_function_has_its_own_role_and_no_other_roles_exist(resources: Resources) -> None:
@@ -192,7 +214,7 @@ def test_permissions_of_optional_features_are_granted_only_with_the_feature(
         ("JoinVpc", "UseVpc"),
         ("Publish", "UseEventsTopic"),
         ("EncryptMessages", "UseEventsTopic"),
-    }
+    } | ON_ICEBERG
     assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in conditional)
     untested = [then for condition, then, _ in conditional if condition not in TRUE_CONDITIONS]
     assert {action for then in untested for action in as_list(then["Action"])} == set(CONDITIONAL)
@@ -204,6 +226,55 @@ def test_permissions_of_optional_features_are_granted_only_with_the_feature(
     assert template["Conditions"]["UseDatabaseRights"] == {
         "Fn::Or": [{"Condition": "UsePostgresSecret"}, {"Condition": "UsePostgresIam"}]
     }
+    assert resources["IcebergReadPolicy"]["Condition"] == "UseIcebergRights"
+    assert resources["IcebergCommitPolicy"]["Condition"] == "UseCommitRights"
+
+
+GLUE = "arn:aws:glue:eu-west-1:123456789012"
+TABLES = "arn:aws:s3tables:eu-west-1:123456789012:bucket/lake"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "resources_of"),
+    [
+        ({}, {}),
+        ({"IcebergCatalog": "https://catalog.example"}, {"s3:DeleteObject": {"/*.parquet"}}),
+        (
+            {"IcebergCatalog": "glue", "IcebergDatabases": "lake_*"},
+            {
+                "glue:GetTable": {f"{GLUE}:catalog", f"{GLUE}:database/lake_*", f"{GLUE}:table/lake_*/*"},
+                "glue:UpdateTable": {f"{GLUE}:catalog", f"{GLUE}:database/lake_*", f"{GLUE}:table/lake_*/*"},
+                "s3:DeleteObject": {"/*.parquet", "/*/metadata/*"},
+            },
+        ),
+        (
+            {"IcebergCatalog": TABLES},
+            {
+                "s3tables:GetTableBucket": {TABLES},
+                "s3tables:CreateTable": {TABLES},
+                "s3tables:GetTableData": {f"{TABLES}/table/*"},
+                "s3tables:PutTableData": {f"{TABLES}/table/*"},
+                "s3tables:UpdateTableMetadataLocation": {f"{TABLES}/table/*"},
+            },
+        ),
+    ],
+)
+def test_rights_to_tables_are_those_of_the_catalog(
+    template: dict[str, Any], parameters: dict[str, str], resources_of: dict[str, set[str]]
+) -> None:
+    found: dict[str, set[str]] = {}
+    for name, one in deployed(template, parameters)["Resources"].items():
+        if name not in GRANTING or name == "AfterRole":
+            continue
+        for statement in statements_of(one):
+            for action in as_list(statement["Action"]):
+                found.setdefault(action, set()).update(map(str, as_list(statement["Resource"])))
+    own = "arn:aws:s3:::penstock-destination-123456789012-eu-west-1"
+    shown = {action: {one.removeprefix(own) for one in resources} for action, resources in found.items()}
+    assert resources_of.items() <= shown.items()
+    about = {action for action in shown if action.startswith(("glue:", "s3tables:", "s3:DeleteObject"))}
+    assert about >= resources_of.keys()
+    assert bool(about) is bool(resources_of)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ class Settings:
     postgres_dsn: str = field(default="", repr=False)  # may hold a password
     postgres_secret: str = ""
     postgres_iam: bool = False
+    # The catalog of Iceberg tables: "glue", the ARN of a table bucket, or the URI of a REST catalog; empty for none.
+    # Where new tables lie, and the secret of a REST catalog.
+    iceberg_catalog: str = ""
+    iceberg_warehouse: str = ""
+    iceberg_secret: str = ""
     job_retention_days: int = 90
     # Long enough to sit out S3's retries between two beats, short enough that a killed job is taken over soon.
     lease_seconds: float = 60.0
@@ -77,6 +82,9 @@ class Settings:
             "PENSTOCK_POSTGRES_DSN",
             "PENSTOCK_POSTGRES_SECRET",
             "PENSTOCK_POSTGRES_IAM",
+            "PENSTOCK_ICEBERG_CATALOG",
+            "PENSTOCK_ICEBERG_WAREHOUSE",
+            "PENSTOCK_ICEBERG_SECRET",
             "PENSTOCK_JOB_RETENTION_DAYS",
             "PENSTOCK_LEASE_SECONDS",
             "PENSTOCK_BEAT_SECONDS",
@@ -142,6 +150,9 @@ class Settings:
             postgres_dsn=environment.get("PENSTOCK_POSTGRES_DSN", ""),
             postgres_secret=environment.get("PENSTOCK_POSTGRES_SECRET", ""),
             postgres_iam=environment.get("PENSTOCK_POSTGRES_IAM", "") == "true",
+            iceberg_catalog=environment.get("PENSTOCK_ICEBERG_CATALOG", ""),
+            iceberg_warehouse=environment.get("PENSTOCK_ICEBERG_WAREHOUSE", ""),
+            iceberg_secret=environment.get("PENSTOCK_ICEBERG_SECRET", ""),
             job_retention_days=number("PENSTOCK_JOB_RETENTION_DAYS", int, 90),
             lease_seconds=number("PENSTOCK_LEASE_SECONDS", float, 60.0),
             heartbeat_seconds=number("PENSTOCK_BEAT_SECONDS", float, 2.0),
