@@ -41,6 +41,7 @@ INTERRUPTED = {
     ),
     "staged": "nothing is visible in {target} yet. Run the same command again, without --again, to resume.",
     "items": "the items written to {target} stay. Run the same command again; writing an item twice changes nothing.",
+    "files": "no file was added to {target}. Run the same command again.",
     "object": "nothing was written to {target}. Run the same command again.",
     "stdout": "standard output is incomplete.",
     "pipe": "complete chunks may be in {target}, and standard input cannot be read again.",
@@ -54,6 +55,7 @@ Examples:
   penstock run https://example.org/big.csv.zst --to s3://lake/raw/big.csv
   penstock run orders.csv.gz --to postgresql:orders --create --key order_id --mode upsert
   penstock run s3://lake/in/orders.csv.gz --routes routes.toml
+  penstock run orders.csv.gz --to orders.parquet
   penstock run data.zip --to out/ --members '*.csv' --members '!__MACOSX/*'
   zcat *.gz | penstock run - --to postgresql:events --format jsonl --max-rejects 1%
 """
@@ -64,7 +66,8 @@ Examples:
     default="",
     metavar="DST",
     shell_complete=complete_file,
-    help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, or - for standard output.",
+    help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, parquet:FOLDER/, "
+    "parquet:s3://BUCKET/PREFIX/, or - for standard output. FILE.parquet becomes a Parquet file.",
 )
 @route_options("A routes.toml that names the destination; also s3://.")
 @table_options
@@ -231,6 +234,8 @@ def _interrupted(request: RunRequest) -> str:
     table = route.plan.table if route.plan else None
     if route.plan is None:
         kind = "stdout" if route.destination == STDOUT else "object"
+    elif destination_named(route.store).writes_files:
+        kind = "files"
     elif not destination_named(route.store).has_ledger:
         kind = "items"
     elif request.resolved.source.uri == "standard input":

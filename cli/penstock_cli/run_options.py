@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from penstock.model.file_options import COMPRESSIONS
 from penstock.model.parse_options import Extra, Format, LineLength, Trim, Units
 from penstock.model.table import Evolve, Mode
 
@@ -54,6 +55,10 @@ class TableOptions:
     evolve: str | None = None
     rescue: str | None = None
     rescue_values: bool = False
+    partition_by: tuple[str, ...] = ()
+    file_size: str | None = None
+    row_group_size: str | None = None
+    compression: str | None = None
     max_rejects: str | None = None
 
     @property
@@ -98,6 +103,10 @@ class TableOptions:
             "evolve": self.evolve,
             "rescue": self.rescue,
             "rescue_values": self.rescue_values,
+            "partition_by": [name for names in self.partition_by for name in names.split(",")],
+            "file_size": self.file_size,
+            "row_group_size": self.row_group_size,
+            "compression": self.compression,
             "max_rejects": self.max_rejects or 0,
         }
 
@@ -171,6 +180,16 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--evolve", type=_one_of(Evolve), help="What becomes of fields that the table has no column for.")
     @click.option("--rescue", metavar="COLUMN", help="Column that keeps, as JSON, the fields that no other one takes.")
     @click.option("--rescue-values", is_flag=True, help="It also keeps values of the wrong type; their cell is null.")
+    @click.option(
+        "--partition-by",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column, or day(COLUMN), of which each value gets a folder of Parquet files. May be given several times, "
+        "or as A,B.",
+    )
+    @click.option("--file-size", metavar="SIZE", help="Size of Parquet files, such as 128MiB.  [default: 256MiB]")
+    @click.option("--row-group-size", metavar="SIZE", help="Bytes of the rows of a row group.  [default: by memory]")
+    @click.option("--compression", type=_one_of(COMPRESSIONS), help="Compression of Parquet files.  [default: zstd]")
     @click.option(
         "--max-rejects", metavar="N|N%", help="Number or share of records that may be rejected.  [default: 0]"
     )

@@ -136,12 +136,12 @@ def test_a_route_for_a_bucket_that_the_stack_does_not_hear_is_found() -> None:
 )
 def test_a_refusal_names_the_parameter_that_lacks_the_bucket(source: str, target: Target | None, hint: str) -> None:
     error = AccessDeniedError("s3:GetObject on s3://b/k")
-    BUCKETS.add_remedies(error, source, target)
+    BUCKETS.add_remedies(error, source, [target] if target else [])
     assert error.hint == hint
 
 
 def test_other_errors_and_buckets_of_the_stack_keep_their_hint() -> None:
     for error, source in ((AccessDeniedError("s3:GetObject"), "orders"), (RequestRefusedError("no"), "invoices")):
         before = error.hint
-        BUCKETS.add_remedies(error, source, Target("lake", "a"))
+        BUCKETS.add_remedies(error, source, [Target("lake", "a")])
         assert error.hint == before

@@ -41,6 +41,7 @@ from penstock.model.parse_options import ParseOptions
 from penstock.model.source_values import SourceValues
 from penstock.model.table import TablePlan
 from penstock.model.wording import counted, rejected
+from penstock.routes import check_target
 from penstock.tables import (
     Committed,
     Form,
@@ -79,6 +80,7 @@ class TableDelivery:
         its message names the committed chunks.
         """
         with naming(attempt.job.source):
+            refuse_loops(attempt)
             try:
                 with redacting(attempt.job.need_plan()):
                     self._prove(attempt)
@@ -165,24 +167,24 @@ class TableDelivery:
         try:
             with closing(progress.pieces()) as pieces, noting_changes(sink, plan):
                 loaded = loader.load(pieces, ranges=ranges)
-                sink.complete()
             rejects.check(loaded.rejects, loaded.row - 1)
             check_paths(plan, loaded.fields)
             attempt.check_end()
             if replaces_tables(attempt.job):
                 attempt.check_order()
+            sink.complete()
             sink.finish()
             loaded = _with_move(loaded, sink, plan, rejects)
             changes = changes_of(sink, plan)
         except TimeLimitError as error:
-            if loader.has_committed:
+            if loader.has_committed and sink.commits_chunks:
                 raise NotEnoughTimeError(f"{error.message}; {_committed(plan, loader.reached).summary}") from error
             raise
         except PermanentError as error:
             # If the drop fails now, the next attempt meets this error again and drops the staged rows.
             with noting(error, "the staged rows could not be dropped", PermanentError):
                 sink.abort()
-            committed = _committed(plan, loader.reached)
+            committed = _committed(plan, loader.reached if sink.commits_chunks else Resume())
             error.add_note(committed.summary)
             error.hint = committed.hint(error.hint)
             raise
@@ -232,6 +234,13 @@ def _counts(attempt: Attempt) -> tuple[int, int]:
 def _record_failure(sink: TableSink, error: PenstockError) -> None:
     state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED
     sink.record_end(state, Failure.of(error).message)
+
+
+def refuse_loops(attempt: Attempt) -> None:
+    """Raises InvalidRouteError if files that the job writes would be routed again, or S3 does not allow their names."""
+    for place in attempt.job.places:
+        attempt.routes.refuse_loop(attempt.job.route, attempt.job.source, place)
+        check_target(attempt.job.route, place)
 
 
 def join(sink: TableSink, job: Job) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from penstock.destinations.bucket.destination import BUCKET
 from penstock.destinations.declaration import Destination
 from penstock.destinations.dynamodb.destination import DYNAMODB
+from penstock.destinations.parquet.destination import PARQUET
 from penstock.destinations.postgres.destination import POSTGRESQL
 from penstock.errors import ConfigurationError
 
@@ -39,6 +40,7 @@ def register(destination: Destination) -> None:
 register(BUCKET)
 register(POSTGRESQL)
 register(DYNAMODB)
+register(PARQUET)
 
 
 def find_destination(uri: str) -> Destination | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 
 from penstock.errors import ConfigurationError
+from penstock.model.file_options import NO_FILE_OPTIONS, FileOptions
 from penstock.model.table import Form, Mode, Table
 
 
@@ -33,6 +34,8 @@ class Destination:
     - ``shares_commits``: several small sources may commit together.
     - ``charges_rows``: each row is a request that costs.
     - ``takes_dsn``: `penstock run` reaches it by the URI of a database (``--dsn``).
+    - ``writes_files``: its rows become files, with options of their own (`FileOptions`).
+    - ``has_places``: its tables are prefixes in buckets, and their names are templates of URIs.
 
     ``check`` looks at a table of a route that these capabilities allow: the field and what is wrong with it, or None.
     ``tables`` is the module whose ``open_tables(environment)`` opens it. It is imported when the first row comes.
@@ -51,22 +54,31 @@ class Destination:
     shares_commits: bool = False
     charges_rows: bool = False
     takes_dsn: bool = False
+    writes_files: bool = False
+    has_places: bool = False
     check: Callable[[Table], tuple[str, str] | None] = no_objection
     tables: str = ""
 
     def problem_of(self, table: Table) -> tuple[str, str] | None:
         """The field of a route's table that the destination does not support, and why; None if it supports all."""
+        return next(self._problems(table), None)
+
+    def _problems(self, table: Table) -> Iterator[tuple[str, str]]:
         if table.mode not in self.modes:
-            return "mode", f"must be {' or '.join(self.modes)} for {self.name}"
+            yield "mode", f"must be {' or '.join(self.modes)} for {self.name}"
         if table.atomic and not self.is_transactional:
-            return "atomic", f"is not supported by {self.name}, which has no transaction for a whole source"
-        if table.create and not self.creates_tables:
-            return "create", f"is not supported by {self.name}: declare the table in a template"
+            yield "atomic", f"is not supported by {self.name}, which has no transaction for a whole source"
+        if table.files != NO_FILE_OPTIONS and not self.writes_files:
+            given = next(one.name for one in fields(FileOptions) if getattr(table.files, one.name))
+            yield given, f"is for destinations that write files, and {self.name} stores rows"
+        if table.create and not self.creates_tables and not self.writes_files:
+            yield "create", f"is not supported by {self.name}: declare the table in a template"
         if problem := self.check(table):
-            return problem
+            yield problem
+        if table.create and not self.creates_tables:
+            yield "create", f"is not supported by {self.name}"
         if table.grows and not self.evolves:
-            return "evolve", f'"{table.evolve}" is not supported by {self.name}'
-        return None
+            yield "evolve", f'"{table.evolve}" is not supported by {self.name}'
 
     def owns(self, uri: str) -> bool:
         """Whether a URI is one of this destination, by its prefix."""

@@ -10,6 +10,7 @@ from penstock.limits import Budget
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Environment:
 
     ``dsn``, ``secret`` (an ARN of Secrets Manager) and ``iam`` say how to connect to the PostgreSQL database.
     ``item_client(workers)`` creates the DynamoDB client that writes items. ``jobs_client`` and ``jobs_table`` store the
-    bookmarks of loads; without a table there are no bookmarks. ``no_database`` is the message and the hint of the error
+    bookmarks of loads; without a table there are no bookmarks. ``s3_client`` writes files, ``work_bucket`` holds the
+    records of their spans; without one there are none. ``no_database`` is the message and the hint of the error
     that no database is configured.
     """
 
@@ -32,4 +34,6 @@ class Environment:
     jobs_client: Callable[[], DynamoDBClient] | None = None
     jobs_table: str = ""
     retention_days: int = 90
+    s3_client: Callable[[], S3Client] | None = None
+    work_bucket: str = ""
     no_database: tuple[str, str] = ("no database is named", "Name one.")

@@ -21,6 +21,8 @@ class PlainSink:
     A repeated load starts from the beginning. A destination overrides the methods for which it can do more.
     """
 
+    commits_chunks = True
+
     def __enter__(self) -> Self:
         return self
 

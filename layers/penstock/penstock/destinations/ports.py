@@ -68,6 +68,10 @@ class TableSink(Protocol):
     Raises PermanentError (table or column missing, access denied) and ServiceUnavailableError (connection).
     """
 
+    @property
+    def commits_chunks(self) -> bool:
+        """Whether each chunk is committed when it is loaded. Otherwise ``complete`` commits the span."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(

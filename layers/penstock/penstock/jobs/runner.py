@@ -152,7 +152,7 @@ class JobRunner:
             if receipt is None:
                 return replace(outcome, state=JobState.EXECUTING)
         except PermanentError as error:
-            routes.buckets.add_remedies(error, job.source.bucket, job.object_target)
+            routes.buckets.add_remedies(error, job.source.bucket, job.places)
             with noting(error, "the progress of the job could not be recorded"):
                 heartbeat.write()
             state = JobState.SUPERSEDED if isinstance(error, SupersededError) else JobState.FAILED

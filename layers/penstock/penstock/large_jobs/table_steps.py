@@ -16,7 +16,7 @@ from penstock.delivery.reject_writer import RejectWriter
 from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.source_values import source_values
 from penstock.delivery.storage_fit import begin_fitted
-from penstock.delivery.table import TableDelivery, join
+from penstock.delivery.table import TableDelivery, join, refuse_loops
 from penstock.destinations.ports import TableSink, TableSwap
 from penstock.errors import IncompleteJobError, LeaseLostError, PenstockError, TimeLimitError
 from penstock.formats import Places, Within, find_places, finds_places, open_source, reads_ranges
@@ -66,6 +66,7 @@ class TableSteps:
 
     def preview(self, attempt: Attempt) -> TablePreview:
         """Plan the load from the start of a source. Raises BadSourceError if its header is bad."""
+        refuse_loops(attempt)
         with redacting(attempt.job.need_plan()):
             return self._preview(attempt)
 

@@ -22,6 +22,7 @@ _FIRST: Mapping[str, tuple[str, str]] = {
     "SheetTable": ("SheetTable", "name"),
     "Column": ("Column", "name type source nullable nulls formats"),
     "ValueRules": ("ValueRules", ""),
+    "FileOptions": ("FileOptions", ""),
     "Table": ("Table", "name columns mode key create nulls guessed"),
     "Choice": ("Choice", "field tables payload ignore_unknown"),
     "TablePlan": ("TablePlan", "parse table choice max_rejects"),

@@ -71,6 +71,11 @@ class Job:
         """The object that the job writes; None for a job that loads tables."""
         return self.target if isinstance(self.target, Target) else None
 
+    @property
+    def places(self) -> tuple[Target, ...]:
+        """The object that the job writes, or the prefixes under which it writes files."""
+        return (self.target,) if isinstance(self.target, Target) else self.target.prefixes
+
     def need_object(self) -> Target:
         """Return the object that the job writes. Raises TypeError for a job that loads tables."""
         if target := self.object_target:
@@ -78,9 +83,10 @@ class Job:
         raise TypeError(f"{self.source.uri}: the job loads {self.target.uri}, which is not an object")
 
     def need_plan(self) -> TablePlan:
-        """Return the plan of the route. Raises TypeError for a job that writes an object."""
+        """Return the plan of the route, with this job's places. Raises TypeError for a job that writes an object."""
         if plan := self.route.plan:
-            return plan
+            places = dict(self.target.places) if isinstance(self.target, TableTarget) else {}
+            return plan.placed(places) if places else plan
         raise TypeError(f"{self.source.uri}: the job writes {self.target.uri}, which is not a table")
 
 

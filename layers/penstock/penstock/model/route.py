@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from penstock.model.after import After
 from penstock.model.identity import digest, identities
+from penstock.model.object import Target
+from penstock.model.s3_uri import S3_SCHEME, split
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.table import Mode, TablePlan
 
@@ -36,15 +38,22 @@ MEMBER_FIELDS = ("archive", "member", "member_base")
 class TableTarget:
     """A destination that is no object: a table, or the routes of an archive's members.
 
-    ``store`` names the kind of destination. ``table`` is empty if a choice names several.
+    ``store`` names the kind of destination. ``table`` is empty if a choice names several. ``places``: where tables are
+    whose names in the route are templates, as pairs of template and URI.
     """
 
     store: str
     table: str
+    places: tuple[tuple[str, str], ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def uri(self) -> str:
         return f"{self.store}:{self.table}" if self.table else self.store
+
+    @property
+    def prefixes(self) -> tuple[Target, ...]:
+        """The bucket and the beginning of the keys of each table that is a place in S3."""
+        return tuple(Target(*split(uri)) for _, uri in self.places if uri.startswith(S3_SCHEME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +110,11 @@ class Route:
     @property
     def is_for_members(self) -> bool:
         """Whether only members can have the route: its destination has a field of members."""
-        return any(f"{{{name}}}" in self.destination for name in MEMBER_FIELDS)
+        return any(f"{{{name}}}" in text for text in (self.destination, *self.templates) for name in MEMBER_FIELDS)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The templates of what the route writes to S3. A prefix ends with a star: files below it have any name."""
+        if self.plan is None:
+            return () if self.takes_apart else (self.destination,)
+        return tuple(f"{table.name}*" for table in self.plan.tables if table.name.startswith(S3_SCHEME))

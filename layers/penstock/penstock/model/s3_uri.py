@@ -6,6 +6,8 @@ import re
 
 from penstock.errors import ConfigurationError
 
+S3_SCHEME = "s3://"
+
 # Also allows the names of old buckets and of other services.
 _BUCKET = re.compile(r"[a-zA-Z0-9._-]{1,255}")
 
@@ -13,7 +15,7 @@ _BUCKET = re.compile(r"[a-zA-Z0-9._-]{1,255}")
 def split(uri: str) -> tuple[str, str]:
     """Return bucket and key; either may be empty. Raises ConfigurationError for an invalid bucket name and for an
     ARN, in which a slash does not separate the key."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, _, key = uri.removeprefix(S3_SCHEME).partition("/")
     if bucket.startswith("arn:"):
         raise ConfigurationError(
             f"{uri}: an ARN cannot be used as a bucket name",

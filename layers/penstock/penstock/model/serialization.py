@@ -117,6 +117,8 @@ def _check_document(kind: Any, plain: Any) -> None:
 
 def _build(kind: Any, plain: Any) -> Any:
     if _is_union(kind):
+        if type(plain) in _SCALARS and type(plain) in get_args(kind):
+            return plain
         kind = _member(kind, plain)
     if plain is None:
         return _none(kind)
@@ -138,11 +140,14 @@ def _none(kind: Any) -> None:
 
 
 def _sequence(kind: Any, plain: Any) -> Any:
-    """Build a homogeneous tuple or a NamedTuple."""
+    """Build a homogeneous tuple, one of a fixed length or a NamedTuple."""
     if not isinstance(plain, list | tuple):
         raise TypeError(f"{plain!r} is not a list")
     if get_origin(kind) is tuple:
-        return tuple(_build(get_args(kind)[0], inner) for inner in plain)
+        hints = get_args(kind)
+        if hints[-1] is ...:
+            return tuple(_build(hints[0], inner) for inner in plain)
+        return tuple(_build(hint, inner) for hint, inner in zip(hints, plain, strict=True))
     return kind(*(_build(hint, inner) for hint, inner in zip(_hints(kind).values(), plain, strict=True)))
 
 

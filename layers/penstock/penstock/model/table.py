@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from penstock.model.column import Column
+from penstock.model.file_options import NO_FILE_OPTIONS, FileOptions
 from penstock.model.parse_options import ParseOptions
 from penstock.model.serialization import OMIT_DEFAULT
 from penstock.model.sheet_names import SHEET_FIELD
@@ -48,7 +49,8 @@ class Table:
     columns are ``guessed``, because no record has shown their types. ``atomic``: append or upsert all rows in one
     transaction at the end. ``inferred``: the columns are those of a sample; ``spare`` are other columns of the table,
     for fields that appear after the sample. ``rescue`` is the column that keeps what no other one takes, as one JSON
-    object for each row; with ``rescue_values`` also values of the wrong type."""
+    object for each row; with ``rescue_values`` also values of the wrong type. ``files``: options of the files of
+    destinations that write some."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -63,6 +65,7 @@ class Table:
     evolve: Evolve | None = field(default=None, metadata=OMIT_DEFAULT)
     rescue: str = field(default="", metadata=OMIT_DEFAULT)
     rescue_values: bool = field(default=False, metadata=OMIT_DEFAULT)
+    files: FileOptions = field(default=NO_FILE_OPTIONS, metadata=OMIT_DEFAULT)
 
     @property
     def grows(self) -> bool:
@@ -123,3 +126,14 @@ class TablePlan:
         if self.table:
             return (self.table,)
         return tuple(dict.fromkeys(self.choice.tables.values())) if self.choice else ()
+
+    def placed(self, places: Mapping[str, str]) -> TablePlan:
+        """Return the plan with other names of its tables, by their names."""
+
+        def at(table: Table) -> Table:
+            return replace(table, name=places.get(table.name, table.name))
+
+        choice = self.choice and replace(
+            self.choice, tables={value: at(table) for value, table in self.choice.tables.items()}
+        )
+        return replace(self, table=self.table and at(self.table), choice=choice)

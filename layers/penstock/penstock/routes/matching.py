@@ -15,6 +15,7 @@ from penstock.limits import S3
 from penstock.model.member import Member
 from penstock.model.object import Source, Target, member_source
 from penstock.model.route import MEMBER_FIELDS, MEMBERS, Route, TableTarget
+from penstock.model.s3_uri import S3_SCHEME
 from penstock.routes.patterns import tokens
 from penstock.routes.stack_buckets import NO_STACK, StackBuckets
 
@@ -78,16 +79,32 @@ class Routes:
         return None
 
     def refuse_loop(self, route: Route, source: Source, target: Target) -> None:
-        """Raises DestinationLoopError if the object to be written would be routed again.
+        """Raises DestinationLoopError if what is to be written would be routed again: an object, or files of any name
+        below a prefix.
 
         It is an object, whatever its key, so that routes for members alone do not apply.
         """
         hearing = (self.source_bucket, source.bucket, *self.buckets.sources)
-        if target.bucket in hearing and (again := self.find(target.bucket, target.key)):
+        if target.bucket in hearing and (again := self._takes_again(route, target)):
             raise DestinationLoopError(
                 f"route {route.name!r}: destination: {target.uri} is in a source bucket "
                 f"and would match route {again.name!r} again"
             )
+
+    def _takes_again(self, writer: Route, target: Target) -> Route | None:
+        if writer.plan is None:
+            return self.find(target.bucket, target.key)
+        below = target.key.replace("*", "?") + "*"
+        return next(
+            (
+                route
+                for route in self.routes
+                if not route.is_for_members
+                and fnmatchcase(target.bucket, route.source_bucket)
+                and any(overlap(below, pattern) for pattern in route.match)
+            ),
+            None,
+        )
 
 
 def _splits(key: str) -> Iterator[tuple[str, str]]:
@@ -113,7 +130,11 @@ def destination_of(route: Route, source: Source) -> Target | TableTarget:
         return TableTarget(MEMBERS, "")
     if route.plan is None:
         return render_target(route, source)
-    return TableTarget(route.store, route.destination.partition(":")[2])
+    if not route.templates:
+        return TableTarget(route.store, route.destination.partition(":")[2])
+    places = {table.name: _rendered(route, source, table.name).uri for table in route.plan.tables}
+    table = places[route.plan.table.name] if route.plan.table else ""
+    return TableTarget(route.store, table, tuple(places.items()))
 
 
 def render_target(route: Route, source: Source) -> Target:
@@ -121,6 +142,10 @@ def render_target(route: Route, source: Source) -> Target:
 
     Raises InvalidRouteError if the template has fields of members and the source is no member.
     """
+    return _rendered(route, source, route.destination)
+
+
+def _rendered(route: Route, source: Source, template: str) -> Target:
     if route.is_for_members and not source.member:
         names = " ".join(f"{{{name}}}" for name in MEMBER_FIELDS)
         raise InvalidRouteError(
@@ -142,7 +167,7 @@ def render_target(route: Route, source: Source) -> Target:
         "hour": f"{when:%H}",
         **_member_fields(source),
     }
-    bucket, _, key = route.destination.removeprefix("s3://").partition("/")
+    bucket, _, key = template.removeprefix(S3_SCHEME).partition("/")
     return Target(bucket.format_map(fields), key.format_map(fields))
 
 
@@ -168,7 +193,7 @@ def takes_member(patterns: Sequence[str], name: str) -> bool:
 def check_target(route: Route, target: Target) -> None:
     """Raises InvalidRouteError if S3 does not allow the name."""
     length = len(target.key.encode())
-    if not 1 <= length <= S3.max_key:
+    if not (length or route.plan) or length > S3.max_key:
         raise InvalidRouteError(
             f"route {route.name!r}: destination: the key would have {length:,} bytes; S3 allows 1 to {S3.max_key:,}"
         )

@@ -3,8 +3,9 @@
 A destination is an object, a table, or a database whose tables a choice names:
 
     s3://bucket/key-template     postgresql:schema.table     dynamodb:table     postgresql
+    parquet:s3://bucket/prefix-template/
 
-A key template has these fields in braces:
+A key template, and a prefix template, has these fields in braces:
 
     {key}     the source's key                      in/2026/sales.csv.gz
     {stem}    the key without compression suffix    in/2026/sales.csv
@@ -50,6 +51,7 @@ from penstock.model.route import (
     ORDER_TABLE,
     Route,
 )
+from penstock.model.s3_uri import S3_SCHEME
 from penstock.model.table import Mode, TablePlan
 from penstock.routes.after_actions import read_after, refuse_among_moved, refuse_unreachable
 from penstock.routes.fields import Fields
@@ -83,7 +85,7 @@ def parse_routes(text: str, file: str, stack: Mapping[str, str], buckets: StackB
         refuse_unreachable(route, routes, file)
         if route.is_for_members:
             _refuse_without_members(route, routes, file)
-        if route.plan is None and not route.takes_apart:
+        if route.templates:
             for bucket in buckets.sources or (stack["source_bucket"],):
                 refuse_among_moved(route, routes, file, bucket)
                 _refuse_possible_loop(route, routes, file, bucket)
@@ -135,6 +137,8 @@ def _read_destination(fields: Fields, stack: Mapping[str, str], archive: str) ->
         _check_keep(fields, kind, codec)
         codec = IDENTITY.name
     plan = read_plan(fields, kind, destination.partition(":")[2]) if kind.takes_rows else None
+    if plan and kind.has_places:
+        plan = plan.placed({table.name: _place(fields, table.name, stack) for table in plan.tables})
     return Route(
         name=fields.text("name"),
         match=_patterns(fields, "match"),
@@ -180,7 +184,12 @@ def _destination(fields: Fields, stack: Mapping[str, str]) -> tuple[str, Destina
     found = find_destination(value)
     if found is None or not found.is_whole(value):
         raise fields.complain("destination", f"must look like {examples()}, not {value!r}")
-    known = (() if found.takes_rows else KEY_FIELDS) + tuple(stack)
+    return _filled(fields, value, stack, () if found.takes_rows and not found.has_places else KEY_FIELDS), found
+
+
+def _filled(fields: Fields, value: str, stack: Mapping[str, str], of_keys: tuple[str, ...]) -> str:
+    """Return a template with the stack's names filled in, after a check of all its fields."""
+    known = of_keys + tuple(stack)
     try:
         pieces = list(Formatter().parse(value))
     except ValueError as error:
@@ -197,7 +206,17 @@ def _destination(fields: Fields, stack: Mapping[str, str]) -> tuple[str, Destina
             )
     for name, meaning in stack.items():
         value = value.replace(f"{{{name}}}", meaning)
-    return value, found
+    return value
+
+
+def _place(fields: Fields, name: str, stack: Mapping[str, str]) -> str:
+    """Return the template of a prefix, with a slash at its end."""
+    field = "choice" if fields.has("choice") else "destination"
+    if not name.startswith(S3_SCHEME) or not name.removeprefix(S3_SCHEME).partition("/")[0]:
+        raise fields.complain(field, f"{name!r} must be the URI of a prefix, such as s3://bucket/prefix/")
+    if name.endswith(".parquet"):
+        raise fields.complain(field, f"{name!r} must be a prefix: a job may write several files, and names them itself")
+    return _filled(fields, f"{name.rstrip('/')}/", stack, KEY_FIELDS)
 
 
 def _refuse_without_members(route: Route, routes: Iterable[Route], file: str) -> None:
@@ -211,7 +230,12 @@ def _refuse_without_members(route: Route, routes: Iterable[Route], file: str) ->
 
 
 def _refuse_possible_loop(route: Route, routes: Iterable[Route], file: str, source_bucket: str) -> None:
-    bucket, _, key = re.sub(r"\{\w+\}", "*", route.destination).removeprefix("s3://").partition("/")
+    for template in route.templates:
+        bucket, _, key = re.sub(r"\{\w+\}", "*", template).removeprefix(S3_SCHEME).partition("/")
+        _refuse_key(route, routes, file, source_bucket, bucket=bucket, key=key)
+
+
+def _refuse_key(route: Route, routes: Iterable[Route], file: str, source_bucket: str, *, bucket: str, key: str) -> None:
     for other in routes:
         if not (fnmatchcase(source_bucket, bucket) and fnmatchcase(source_bucket, other.source_bucket)):
             continue

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from penstock.errors import AccessDeniedError, InvalidRouteError, PermanentError
 from penstock.model.object import Target
 from penstock.model.route import Route
+from penstock.model.s3_uri import S3_SCHEME
 
 SOURCE_PARAMETER, DESTINATION_PARAMETER = "SourceBucketNames", "DestinationBucketNames"
 
@@ -31,17 +32,17 @@ class StackBuckets:
     def lacks_target(self, target: Target | None) -> bool:
         return self.known and target is not None and target.bucket not in self.destinations
 
-    def remedies(self, source: str, target: Target | None) -> Iterator[str]:
+    def remedies(self, source: str, places: Iterable[Target]) -> Iterator[str]:
         """Yield what to do about each bucket of a job that the stack does not have."""
         if self.lacks_source(source):
             yield remedy(source, SOURCE_PARAMETER)
-        if target and self.lacks_target(target):
-            yield remedy(target.bucket, DESTINATION_PARAMETER)
+        for bucket in dict.fromkeys(place.bucket for place in places if self.lacks_target(place)):
+            yield remedy(bucket, DESTINATION_PARAMETER)
 
-    def add_remedies(self, error: PermanentError, source: str, target: Target | None) -> None:
+    def add_remedies(self, error: PermanentError, source: str, places: Iterable[Target]) -> None:
         """Let the hint of a refused request name the parameters that lack a bucket of its job."""
         if isinstance(error, AccessDeniedError):
-            error.hint = " ".join(self.remedies(source, target)) or error.hint
+            error.hint = " ".join(self.remedies(source, places)) or error.hint
 
 
 NO_STACK = StackBuckets()
@@ -63,15 +64,14 @@ def meaning(own: str, names: Sequence[str]) -> str:
 def refuse_unlisted_destinations(routes: Iterable[Route], buckets: StackBuckets, file: str) -> None:
     """Raises InvalidRouteError for a route whose destination can be none of the stack's buckets."""
     for route in routes:
-        if not buckets.known or route.plan is not None or route.takes_apart:
-            continue
-        bucket, _, _ = route.destination.removeprefix("s3://").partition("/")
-        pattern = re.sub(r"\{\w+\}", "*", bucket)
-        if not any(fnmatchcase(name, pattern) for name in buckets.destinations):
-            raise InvalidRouteError(
-                f"{file}: route {route.name!r}: destination: the stack may not write to the bucket {bucket}",
-                hint=remedy(bucket, DESTINATION_PARAMETER),
-            )
+        for template in route.templates if buckets.known else ():
+            bucket, _, _ = template.removeprefix(S3_SCHEME).partition("/")
+            pattern = re.sub(r"\{\w+\}", "*", bucket)
+            if not any(fnmatchcase(name, pattern) for name in buckets.destinations):
+                raise InvalidRouteError(
+                    f"{file}: route {route.name!r}: destination: the stack may not write to the bucket {bucket}",
+                    hint=remedy(bucket, DESTINATION_PARAMETER),
+                )
 
 
 def unheard(routes: Iterable[Route], buckets: StackBuckets) -> Iterator[Route]:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from penstock.destinations import Destination
+from penstock.model.file_options import FileOptions
 from penstock.model.parse_options import ParseOptions
 from penstock.model.rescue_column import RESCUE_TYPES, with_rescue
 from penstock.model.source_values import KEY_GROUP, SIGN
@@ -89,12 +90,22 @@ def _table(fields: Fields, name: str, destination: Destination, groups: Collecti
         evolve=Evolve(fields.choice("evolve", list(Evolve), "")) if fields.has("evolve") else None,
         rescue=fields.text("rescue") if fields.has("rescue") else "",
         rescue_values=fields.flag("rescue_values", False),  # noqa: FBT003  (the default)
+        files=_file_options(fields),
     )
     fields.refuse_unknown()
     _check(fields, table, destination)
     _check_rescue(fields, table)
     check_fields(fields, table)
     return with_rescue(table) if table.columns else table
+
+
+def _file_options(fields: Fields) -> FileOptions:
+    return FileOptions(
+        partition_by=fields.texts("partition_by", ()),
+        file_size=fields.size("file_size", 0) if fields.has("file_size") else 0,
+        row_group_size=fields.size("row_group_size", 0) if fields.has("row_group_size") else 0,
+        compression=fields.text("compression") if fields.has("compression") else "",
+    )
 
 
 def _check(fields: Fields, table: Table, destination: Destination) -> None:

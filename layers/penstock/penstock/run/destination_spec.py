@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from penstock.codecs import strip_suffix
 from penstock.destinations import examples, find_destination
+from penstock.destinations.parquet.destination import PREFIX, SUFFIX
 from penstock.errors import InvalidRouteError
 from penstock.limits import S3
 from penstock.model.route import DEFAULT_RATIO, Route
+from penstock.model.s3_uri import S3_SCHEME
 from penstock.routes.fields import Fields
 from penstock.routes.tables import read_plan
 
@@ -36,10 +39,17 @@ class DestinationSpec:
         found = find_destination(self.to)
         return found is not None and found.takes_rows and self.to != found.name
 
+    def of(self, source: str) -> DestinationSpec:
+        """Return the destination of a source: a file with the name of a Parquet file is one, unless it is a copy."""
+        is_copy = strip_suffix(source).endswith(SUFFIX)
+        if self.to.endswith(SUFFIX) and not find_foreign(self.to) and not is_copy:
+            return replace(self, to=f"{PREFIX}{self.to}")
+        return self
+
     def route(self) -> Route:
         """Build the route. Raises InvalidRouteError, which names the field."""
         if not self.is_table:
-            if _FOREIGN.match(self.to):
+            if find_foreign(self.to):
                 raise InvalidRouteError(
                     f"--to {self.to} is not a known destination", hint=f"Write {examples()}. {_OR_A_FILE}"
                 )
@@ -57,12 +67,21 @@ class DestinationSpec:
                 "--to needs the name of a table, not the URI of a database",
                 hint=f"Write --to {kind.prefix}TABLE --dsn URI.",
             )
+        if kind.has_places:
+            # A brace is part of the name: nothing is filled in.
+            name = name.replace("{", "{{").replace("}", "}}") if name.startswith(S3_SCHEME) else name
+            name = name if name.endswith((SUFFIX, "/")) else f"{name}/"
         if not kind.is_whole(self.to):
             raise InvalidRouteError(f"--to {self.to}: must look like {kind.example}")
         given = {"parse": dict(self.parse), "table": dict(self.table), "max_rejects": _allowance(self.max_rejects)}
         fields = Fields(given, f"--to {self.to}", "the command")
         plan = read_plan(fields, kind, name)
         return Route(NAME, (), self.to, codec=self.codec, store=kind.name, plan=plan)
+
+
+def find_foreign(to: str) -> bool:
+    """Whether a destination looks like that of a service."""
+    return _FOREIGN.match(to) is not None
 
 
 def _allowance(text: str) -> object:

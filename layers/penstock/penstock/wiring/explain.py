@@ -91,12 +91,12 @@ def explain(clients: CliClients, text: str, *, as_key: str, file: str, stack: st
 
 def _refused(routes: Routes, found: RouteMatch, source: Source, target: Target | TableTarget) -> str:
     """Return why the destination would be refused. A placeholder for a name of the stack is accepted."""
-    if not isinstance(target, Target) or target.bucket in NAMES:
-        return ""
+    places = [place for place in Job(source, found.route, target).places if place.bucket not in NAMES]
     try:
-        routes.refuse_loop(found.route, source, target)
-        check_target(found.route, target)
+        for place in places:
+            routes.refuse_loop(found.route, source, place)
+            check_target(found.route, place)
     except PermanentError as error:
         return str(error)
-    remedies = " ".join(routes.buckets.remedies(source.bucket, target))
+    remedies = " ".join(routes.buckets.remedies(source.bucket, places))
     return remedies and f"the functions have no right to a bucket. {remedies}"

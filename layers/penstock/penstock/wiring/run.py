@@ -228,6 +228,7 @@ class Runner:
             self.budget,
             self.clients.dynamodb,
             dsn=self.dsn,
+            s3_client=lambda: self.clients.s3(self.budget),
             no_database=("no database is given", "Give --dsn, or set PENSTOCK_POSTGRES_DSN."),
         )
         return open_tables(destination_named(store), environment)

@@ -35,7 +35,7 @@ _NO_DATABASE = (
 
 def table_delivery(settings: Settings, store: str, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableDelivery:
     """Build the delivery of sources into a destination. Raises ConfigurationError if the stack lacks a setting."""
-    tables = tables_of_stack(settings, store, budget)
+    tables = tables_of_stack(settings, store, budget, s3)
     return TableDelivery(
         objects,
         S3RejectLog(s3, settings.work_bucket),
@@ -50,7 +50,7 @@ def small_batches(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budg
     """Build the loader of many small sources at once, for destinations with shared commits."""
     return SmallBatchLoader(
         S3SmallReader(s3, session().get_credentials(), session().get_config_variable("ca_bundle")),
-        lambda store: tables_of_stack(settings, store, budget).open_group(),
+        lambda store: tables_of_stack(settings, store, budget, s3).open_group(),
         jobs,
         budget,
         settings.margin_seconds,
@@ -59,7 +59,7 @@ def small_batches(settings: Settings, s3: S3Client, jobs: JobStore, budget: Budg
 
 def table_steps(settings: Settings, store: str, objects: ObjectStore, s3: S3Client, budget: Budget) -> TableSteps:
     """Build the table part of the state machine's steps, for one destination."""
-    tables = tables_of_stack(settings, store, budget)
+    tables = tables_of_stack(settings, store, budget, s3)
     delivery = table_delivery(settings, store, objects, s3, budget)
     rejects = S3RejectLog(s3, settings.work_bucket)
     return TableSteps(delivery, tables.open_sink, rejects, form_of(store), budget, tables.open_swap)
@@ -70,7 +70,7 @@ def form_of(store: str) -> Form:
     return destination_named(store).row_form
 
 
-def tables_of_stack(settings: Settings, store: str, budget: Budget) -> TableStore:
+def tables_of_stack(settings: Settings, store: str, budget: Budget, s3: S3Client) -> TableStore:
     """Open a destination with the settings of the stack."""
     environment = Environment(
         budget,
@@ -83,6 +83,8 @@ def tables_of_stack(settings: Settings, store: str, budget: Budget) -> TableStor
         jobs_client=dynamodb_client,
         jobs_table=settings.jobs_table,
         retention_days=settings.job_retention_days,
+        s3_client=lambda: s3,
+        work_bucket=settings.work_bucket,
         no_database=_NO_DATABASE,
     )
     return open_tables(destination_named(store), environment)

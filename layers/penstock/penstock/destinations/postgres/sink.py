@@ -80,6 +80,8 @@ class PostgresSink:
     Opens one connection with ``connect`` for the duration of the context. Memory: about twice a chunk's text.
     """
 
+    commits_chunks = True
+
     def __init__(
         self,
         connect: Connect,

@@ -1,0 +1,151 @@
+"""The files of a span that are being written: one for each partition whose rows have come, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from penstock.destinations.parquet.file_store import StoredFile
+from penstock.destinations.parquet.partitions import Key, Partition, apply, folder
+from penstock.destinations.parquet.ports import FileWriter, LakeTable
+from penstock.destinations.parquet.span_files import SpanFile
+from penstock.errors import InvalidTableError, PenstockError
+from penstock.limits import MIB
+from penstock.model.data_file import DataFile, PartitionValue
+
+if TYPE_CHECKING:
+    from arro3.core import RecordBatch
+
+# https://docs.aws.amazon.com/athena/latest/ug/performance-tuning-data-optimization-techniques.html: files of 128 MB
+# and more. Iceberg's default is 512 MB.
+FILE_SIZE = 256 * MIB
+ROW_GROUP = 64 * MIB
+LEAST_ROW_GROUP = 4 * MIB
+# The record of a span names all of its files. It is read as a whole: 2,000 files of 50 columns are 15 MB.
+MOST_FILES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenFile:
+    table: LakeTable
+    key: Key
+    stored: StoredFile
+    writer: FileWriter
+    rows: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def held(self) -> int:
+        return self.writer.held + self.stored.held
+
+
+class OpenFiles:
+    """Distributes rows over files. ``open_stored(path)`` starts the file of a path below the place of a table.
+
+    Memory: all open files hold at most ``limit`` bytes. Above that, the one that holds most is ended; further rows of
+    its partition get another file. A span has at most `MOST_FILES` files.
+    """
+
+    def __init__(self, open_stored: Callable[[LakeTable, str, int], StoredFile], limit: int) -> None:
+        self._open_stored = open_stored
+        self._limit = limit
+        self._row_group = max(LEAST_ROW_GROUP, min(ROW_GROUP, limit // 2))
+        self._open: dict[tuple[str, Key], _OpenFile] = {}
+        self._ended: list[tuple[SpanFile, StoredFile]] = []
+        self._count = 0
+
+    def add(self, table: LakeTable, batch: RecordBatch) -> None:
+        """Write the rows of a batch. Raises InvalidTableError if they need too many files."""
+        for key, part in _split(table, batch):
+            file = self._open.get((table.name, key)) or self._begin(table, key)
+            file.writer.write(part.select(list(table.shown)) if table.shown else part)
+            file.rows[0] += part.num_rows
+            if not table.is_file and file.writer.size >= (table.file_size or FILE_SIZE):
+                self._end(file)
+        self._keep_limit()
+
+    def add_empty(self, table: LakeTable) -> None:
+        """Write a file without rows."""
+        self._begin(table, ())
+
+    def finish(self) -> tuple[SpanFile, ...]:
+        """End all files. Their bytes are then stored, and nobody sees them."""
+        for file in list(self._open.values()):
+            self._end(file)
+        return tuple(file for file, _ in self._ended)
+
+    def keep(self) -> None:
+        """Leave what is stored to the record that names it."""
+        self._open.clear()
+        self._ended.clear()
+
+    def discard(self) -> None:
+        """Delete what is stored. Raises the first error, after all files were tried."""
+        errors = []
+        for stored in [file.stored for file in self._open.values()] + [stored for _, stored in self._ended]:
+            try:
+                stored.discard()
+            except PenstockError as error:
+                errors.append(error)
+        self._open.clear()
+        self._ended.clear()
+        if errors:
+            raise errors[0]
+
+    def _begin(self, table: LakeTable, key: Key) -> _OpenFile:
+        if self._count >= MOST_FILES:
+            raise InvalidTableError(
+                f"table {table.name}: partition_by would make more than {MOST_FILES:,} files of one piece of a source",
+                hint="Partition by fewer columns, or by larger intervals: month(...) instead of day(...).",
+            )
+        stored = self._open_stored(table, folder(table.partitions, key, table.kinds), self._count)
+        self._count += 1
+        size = min(table.row_group_size, self._limit) if table.row_group_size else self._row_group
+        file = _OpenFile(table, key, stored, table.rows.open(stored, row_group_bytes=size))
+        self._open[table.name, key] = file
+        return file
+
+    def _end(self, file: _OpenFile) -> None:
+        size, columns, offsets = file.writer.finish()
+        upload, parts, crc32 = file.stored.finish()
+        names = [partition.name for partition in file.table.partitions]
+        partition = tuple(zip(names, file.key, strict=True))
+        data = DataFile(file.stored.uri, size, file.rows[0], partition, columns, offsets)
+        self._ended.append((SpanFile(data, upload, parts, crc32), file.stored))
+        del self._open[file.table.name, file.key]
+
+    def _keep_limit(self) -> None:
+        while sum(file.held for file in self._open.values()) > self._limit:
+            self._end(max(self._open.values(), key=lambda file: file.held))
+
+
+def _split(table: LakeTable, batch: RecordBatch) -> Iterator[tuple[Key, RecordBatch]]:
+    """Yield the rows of each partition, in their order."""
+    if not batch.num_rows:
+        return
+    if not table.partitions:
+        yield (), batch
+        return
+    values = [_values(partition, batch) for partition in table.partitions]
+    rows: dict[Key, list[int]] = {}
+    for row, key in enumerate(zip(*values, strict=True)):
+        rows.setdefault(key, []).append(row)
+    if len(rows) == 1:
+        yield next(iter(rows)), batch
+        return
+    from arro3.core import Array, DataType  # noqa: PLC0415  # as everything of arro3, only where there are files
+
+    for key, numbers in rows.items():
+        yield key, batch.take(Array(numbers, type=DataType.uint32()))
+
+
+def _values(partition: Partition, batch: RecordBatch) -> Iterable[PartitionValue]:
+    from arro3.core import DataType  # noqa: PLC0415  # as above
+
+    column = batch.column(partition.column)
+    is_date = DataType.is_date32(column.type)
+    if is_date:
+        column = column.cast(DataType.int32())
+    elif DataType.is_timestamp(column.type):
+        column = column.cast(DataType.int64())
+    return apply(partition, column.to_pylist(), is_date=is_date)
