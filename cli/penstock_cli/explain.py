@@ -139,7 +139,7 @@ def _table_lines(found: Explanation) -> list[tuple[str, str]]:
 
 
 def _column(column: Column) -> str:
-    return f"{column.name} {column.type}{'' if column.nullable else ' not null'}"
+    return f"{column.name} {column.declared_type}{'' if column.nullable else ' not null'}"
 
 
 def _forecast_lines(found: Explanation, expected: Forecast, prices: Prices) -> list[tuple[str, str]]:

@@ -82,6 +82,15 @@ def test_a_table_is_created_as_the_route_declares_it(database: Database) -> None
     ]
 
 
+def test_a_created_column_has_the_declared_digits(database: Database) -> None:
+    price = Column("price", T.NUMERIC, digits=5, places=2)
+    load(database, Table("prices", (price, Column("x")), create=True), ("999.99", "a"), ("1.5", "b"))
+    assert database.execute(
+        "SELECT numeric_precision, numeric_scale FROM information_schema.columns WHERE column_name = 'price'"
+    ) == [(5, 2)]
+    assert [str(price) for (price,) in database.execute("SELECT price FROM prices")] == ["999.99", "1.50"]
+
+
 def test_an_existing_table_is_not_changed(database: Database) -> None:
     database.execute("CREATE TABLE songs (id smallint, title varchar(5), played int DEFAULT 7)")
     load(database, replace(SONGS, create=True), ("1", "abc"))

@@ -112,6 +112,13 @@ class Column:
     places: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @property
+    def declared_type(self) -> str:
+        """The type as a route declares it."""
+        if self.elements:
+            return f"{self.elements}[]"
+        return f"{self.type}({self.digits},{self.places})" if self.digits else str(self.type)
+
+    @property
     def is_protected(self) -> bool:
         """Whether the raw value may appear nowhere."""
         return bool(self.hash or self.mask)

@@ -22,6 +22,9 @@ _EXAMPLE = datetime(2024, 11, 28, 21, 22, 23, 456789, tzinfo=UTC)
 _YEARS = ("%Y", "%y", "%G", "%c", "%x")
 
 _ARRAYS = {f"{element}[]": element for element in ColumnType}
+_DIGITS = re.compile(r"numeric\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)")
+# What a decimal of Parquet and Iceberg holds, and a number of DynamoDB.
+_MOST_DIGITS = 38
 
 
 def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] = ()) -> Column:
@@ -30,7 +33,7 @@ def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] 
     Raises InvalidRouteError, which names the field.
     """
     source, metadata = read_from(fields, groups)
-    kind = fields.choice("type", [*ColumnType, *_ARRAYS], ColumnType.TEXT)
+    kind, digits, places = _read_type(fields)
     elements = _ARRAYS.get(kind)
     column = Column(
         name=fields.text("name"),
@@ -43,6 +46,8 @@ def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] 
         metadata=metadata,
         hash=read_hash(fields),
         mask=read_mask(fields),
+        digits=digits,
+        places=places,
     )
     _check_formats(fields, column)
     check_metadata(fields, column)
@@ -50,6 +55,19 @@ def read_column(fields: Fields, nulls: tuple[str, ...], groups: Collection[str] 
     fields.refuse_unknown()
     check_protection(fields, column)
     return column
+
+
+def _read_type(fields: Fields) -> tuple[str, int, int]:
+    """The name of a type; of ``numeric(12,2)`` also the digits in all, and behind the point."""
+    declared = _DIGITS.fullmatch(fields.text("type", "")) if fields.is_text("type") else None
+    if declared is None:
+        return fields.choice("type", [*ColumnType, *_ARRAYS], ColumnType.TEXT), 0, 0
+    digits, places = int(declared[1]), int(declared[2])
+    if not 1 <= digits <= _MOST_DIGITS or places > digits:
+        raise fields.complain(
+            "type", f"has 1 to {_MOST_DIGITS} digits, and no more of them behind the point: numeric(12,2)"
+        )
+    return ColumnType.NUMERIC, digits, places
 
 
 def _check_formats(fields: Fields, column: Column) -> None:

@@ -10,10 +10,10 @@ from penstock.tables.column_kinds import BooleanKind, ColumnKind, FloatKind, Int
 from penstock.tables.conversions import CaseConversion, Conversion, ConvertedKind, WordsConversion
 from penstock.tables.documents import JsonKind
 from penstock.tables.numerals import NumberConversion
-from penstock.tables.parsed_kinds import ListKind, UuidKind
+from penstock.tables.parsed_kinds import DigitsKind, ListKind, UuidKind
 from penstock.tables.protection import ProtectConversion
 from penstock.tables.spellings import ANY_SPELLING, SpelledKind
-from penstock.tables.stored_kinds import stored_kind
+from penstock.tables.stored_kinds import RoundingKind, stored_kind
 from penstock.tables.time_formats import TimeConversion
 from penstock.tables.times import DateKind, TimestampKind
 
@@ -70,6 +70,8 @@ def kind_of(column: Column) -> ColumnKind:
     kind = PLAIN[column.type]
     if is_spelled(column):
         kind = SpelledKind(kind, column.spellings)
+    if column.digits:
+        kind = DigitsKind(RoundingKind(kind, column.places), column.digits, column.places)
     held = column.storage
     if held:
         kind = _parsed_kind(held) if held.parsed and held.type is None else stored_kind(kind, held)

@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from penstock.model.column import Column, ColumnType
+from penstock.model.column import Column, ColumnType, Storage
 from penstock.model.record import CsvValidator, RawCsv
 from penstock.model.table import Table
 from penstock.tables.column_kinds import BooleanKind
@@ -33,6 +33,7 @@ SEVERAL = 2
 LONGEST_PAUSE = 15  # batches
 # Alone on a line, it ended the data before PostgreSQL 18.
 END_OF_DATA, BACKSLASH = b"\n\\.", b"\\"
+_WHOLE_64 = 18  # digits that always fit 64 bits
 DELIMITERS, QUOTES = ",;|\t", "\"'"
 
 # Possessive repeats (``++``) are used only after single characters: around groups, Python before 3.11.5
@@ -136,6 +137,8 @@ def _spelling(column: Column) -> str:
     if is_spelled(column):
         return "|".join(f"(?:{_INFERRED[name]})" for name in column.spellings)
     held = column.storage
+    if column.digits:
+        return _digits(column, held)
     if held and held.type is ColumnType.NUMERIC and held.places is not None:
         places = rf"(?:\.[0-9]{{1,{held.places}}}+)?" if held.places > 0 else ""
         return f"-?[0-9]{{1,100}}+{places}" if held.places >= 0 else "0"
@@ -144,6 +147,18 @@ def _spelling(column: Column) -> str:
         offset = _OFFSET if held.zoned else "Z"
         return f"(?:{_DATE})(?:[T ]{_MINUTES}(?::[0-5][0-9]{fraction})?(?:{offset})?)?"
     return SPELLINGS[column.type]
+
+
+def _digits(column: Column, held: Storage | None) -> str:
+    """Numbers of so many digits, and no more places than the table keeps."""
+    whole = column.digits - column.places
+    places = min(column.places, held.places if held and held.places is not None else column.places)
+    if places < 0:
+        return "0"
+    if column.type is ColumnType.INTEGER:  # in the table
+        whole, places = min(whole, _WHOLE_64), 0
+    fraction = rf"(?:\.[0-9]{{1,{places}}}+)?" if places else ""
+    return f"-?{f'[0-9]{{1,{whole}}}+' if whole else '0'}{fraction}"
 
 
 def _cell(column: Column, delimiter: str, quote: str, *, required: bool) -> str:

@@ -172,6 +172,8 @@ def check_names(connection: Connection, where: str, what: str, names: Iterable[s
 
 def type_of(column: Column) -> sql.Composable:
     """The type of a new column."""
+    if column.digits:
+        return sql.SQL(f"numeric({int(column.digits)},{int(column.places)})")
     return TYPES[column.elements] + sql.SQL("[]") if column.elements else TYPES[column.type]
 
 

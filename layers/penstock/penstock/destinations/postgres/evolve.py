@@ -19,13 +19,13 @@ from psycopg import sql
 from penstock.aws.backoff import Backoff
 from penstock.aws.retry import retrying
 from penstock.destinations.postgres.catalog import (
-    TYPES,
     Relation,
     find,
     find_table,
     lock_job,
     schema_of,
     split_name,
+    type_of,
 )
 from penstock.destinations.postgres.column_rules import is_wider, refused_columns
 from penstock.destinations.postgres.connect import Connection
@@ -212,7 +212,7 @@ class _Evolution:
         if not columns:
             return []
         additions = sql.SQL(", ").join(
-            sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(sql.Identifier(column.name), TYPES[column.type])
+            sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(sql.Identifier(column.name), type_of(column))
             for column in columns
         )
         statement = sql.SQL("ALTER TABLE {} {}").format(self.relation.identifier, additions)
@@ -226,7 +226,7 @@ class _Evolution:
             was = self.relation.columns[column.name].type
             comment = self._comment(column.name)
             change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
-                self.relation.identifier, sql.Identifier(column.name), TYPES[column.type]
+                self.relation.identifier, sql.Identifier(column.name), type_of(column)
             )
             self._alter(change, column, f"become {column.type}")
             remark(self.connection, (*self._name, column.name), comment, column.type)
@@ -252,9 +252,9 @@ class _Evolution:
 
 
 def _sql_type(column: Column) -> str:
-    return TYPES[column.type].as_string()
+    return type_of(column).as_string()
 
 
 def _statement(connection: Connection, relation: Relation, column: Column, change: sql.SQL) -> str:
-    parts = change.format(sql.Identifier(column.name), TYPES[column.type])
+    parts = change.format(sql.Identifier(column.name), type_of(column))
     return (sql.SQL("ALTER TABLE {} ").format(relation.identifier) + parts).as_string(connection) + ";"
