@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
-from pyiceberg.partitioning import PartitionField, PartitionSpec
-from pyiceberg.schema import Schema
-from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.transforms import IdentityTransform
-from pyiceberg.types import LongType, NestedField, StringType
 
 from contract.iceberg_backends import IcebergBackend, glue_backend, s3_tables_backend, sqlite_backend
 from contract.object_backends import Endpoint
-from iceberg_files import write_file
-from penstock.aws.backoff import Backoff
-from penstock.destinations.iceberg.catalog import Catalog
-from penstock.destinations.iceberg.committer import IcebergCommitter
-from penstock.destinations.iceberg.ports import Commit, Committed, IcebergTable
-from penstock.destinations.iceberg.reader import CatalogTableReader
-from penstock.model.data_file import DataFile
-
-SCHEMA = Schema(NestedField(1, "id", LongType()), NestedField(2, "country", StringType()))
-BY_COUNTRY = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "country"))
+from iceberg_lake import BY_COUNTRY, Fault, FaultyCatalog, Lake
 
 
 @pytest.fixture(params=["sqlite", "glue", "s3tables"])
@@ -34,54 +17,6 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> IcebergBackend:
         return sqlite_backend(tmp_path)
     endpoint: Endpoint = request.getfixturevalue("emulator")
     return glue_backend(endpoint) if request.param == "glue" else s3_tables_backend(endpoint)
-
-
-class Lake:
-    """A table, with what commits to it, and what reads it."""
-
-    def __init__(self, backend: IcebergBackend, spec: PartitionSpec | None = None) -> None:
-        self.backend = backend
-        self.name = backend.new_name()
-        options: dict[str, Any] = {"partition_spec": spec} if spec else {}
-        backend.foreign.create_table(self.name, SCHEMA, **options)
-        self.bases: list[int | None] = []
-
-    @property
-    def table(self) -> IcebergTable:
-        found = CatalogTableReader(self.backend.catalog).read(self.name)
-        assert found
-        return found
-
-    def file(self, name: str, ids: Sequence[int], country: str = "DE") -> DataFile:
-        partition = [("country", country)] if self.table.partition else []
-        columns = {"id": ids, "country": [country] * len(ids)}
-        return write_file(self.backend.storage, self.table, name, columns, partition=partition)
-
-    def commit(self, commit_id: str, *files: DataFile, catalog: Catalog | None = None, **options: Any) -> Committed:
-        committer = IcebergCommitter(
-            catalog or self.backend.catalog, self.backend.storage, backoff=Backoff(4), sleep=lambda _: None
-        )
-        return committer.commit(Commit(commit_id, self.name, files, **options), self.bases.append)
-
-    def rows(self) -> list[int]:
-        """The ids, as pyiceberg and pyarrow read them."""
-        return sorted(self.backend.foreign.load_table(self.name).scan().to_arrow()["id"].to_pylist())
-
-    def operations(self) -> list[str]:
-        return [each.summary.operation.value for each in self.snapshots() if each.summary]
-
-    def snapshots(self) -> list[Snapshot]:
-        return self.backend.foreign.load_table(self.name).snapshots()
-
-    def summary(self) -> dict[str, Any]:
-        current = self.backend.foreign.load_table(self.name).current_snapshot()
-        assert current
-        assert current.summary
-        return current.summary.additional_properties
-
-    def append_foreign(self, ids: Sequence[int], country: str = "DE") -> None:
-        rows = pa.table({"id": list(ids), "country": [country] * len(ids)})
-        self.backend.foreign.load_table(self.name).append(rows)
 
 
 @pytest.fixture
@@ -118,3 +53,30 @@ def test_a_commit_that_is_in_is_not_made_again(lake: Lake) -> None:
     again = lake.commit("c1", file, base=None, is_retry=True)
     assert (again.snapshot, again.was_in) == (first.snapshot, True)
     assert lake.rows() == [1, 2]
+
+
+@pytest.mark.parametrize("fault", ["lost before", "lost after", "late", "sent twice", "conflict"])
+def test_rows_are_in_once_whatever_becomes_of_the_first_request(lake: Lake, fault: Fault) -> None:
+    lake.commit("c0", lake.file("z", [0]))
+    catalog = FaultyCatalog(lake.backend.catalog, fault)
+    lake.commit("c1", lake.file("a", [1]), catalog=catalog)
+    catalog.deliver()
+    assert lake.rows() == [0, 1]
+    assert len(lake.snapshots()) == 2
+
+
+def test_a_commit_goes_on_top_of_what_another_writer_has_committed_in_the_meantime(lake: Lake) -> None:
+    between = [lambda: lake.append_foreign([2])]
+    catalog = FaultyCatalog(lake.backend.catalog, between=between)
+    done = lake.commit("c1", lake.file("a", [1]), catalog=catalog)
+    assert (lake.rows(), done.tries) == ([1, 2], 2)
+
+
+def test_files_of_the_touched_partitions_are_replaced_in_one_snapshot(backend: IcebergBackend) -> None:
+    lake = Lake(backend, BY_COUNTRY)
+    lake.append_foreign([1], "DE")
+    lake.append_foreign([2], "FR")
+    lake.commit("c1", lake.file("a", [3], "DE"), lake.file("b", [4], "IT"), replace=True)
+    assert lake.rows() == [2, 3, 4]
+    assert lake.operations() == ["append", "append", "overwrite"]
+    assert lake.summary()["total-records"] == "3"

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal, TypeVar
 
 from pyiceberg.avro.file import AvroFile
@@ -55,6 +56,7 @@ class Manifests:
     snapshot_id: int
     written: list[str] = field(default_factory=list)
     _token: str = field(default_factory=lambda: str(uuid.uuid4()))
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def listed(self, manifest_list: str) -> list[ManifestFile]:
         """Return the manifests of a snapshot. Raises InvalidTableError if there are too many, or for a damaged file."""
@@ -88,7 +90,7 @@ class Manifests:
         done: list[ManifestFile] = []
         pending = iter(entries)
         for first in pending:
-            location = self._new_location(f"m{len(self.written)}")
+            location = self._new_location("m")
             writer: ManifestWriter = write_manifest(
                 self.version, spec, schema, self.io.new_output(location), self.snapshot_id, "deflate"
             )
@@ -101,7 +103,7 @@ class Manifests:
 
     def write_list(self, manifests: Sequence[ManifestFile], parent: int | None, sequence_number: int) -> str:
         """Write the list of manifests of the snapshot, and return its location."""
-        location = self._new_location(f"snap-{self.snapshot_id}")
+        location = self._new_location(f"snap-{self.snapshot_id}-")
         output = self.io.new_output(location)
         with write_manifest_list(self.version, output, self.snapshot_id, parent, sequence_number, "deflate") as writer:
             for start in range(0, len(manifests), 1000):
@@ -120,7 +122,8 @@ class Manifests:
         )
 
     def _new_location(self, name: str) -> str:
-        location = f"{self.folder}/{self._token}-{name}-{len(self.written)}.avro"
+        # Never a name again: the file of an attempt that failed is deleted.
+        location = f"{self.folder}/{self._token}-{name}{next(self._numbers)}.avro"
         self.written.append(location)
         return location
 
