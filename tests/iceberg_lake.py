@@ -18,6 +18,7 @@ from iceberg_files import write_file
 from penstock.aws.backoff import Backoff
 from penstock.destinations.iceberg.catalog import Catalog, Change, LoadedTable, NewTable
 from penstock.destinations.iceberg.committer import IcebergCommitter
+from penstock.destinations.iceberg.metadata_changes import changed
 from penstock.destinations.iceberg.names import TableName
 from penstock.destinations.iceberg.ports import Commit, Committed, IcebergTable
 from penstock.destinations.iceberg.reader import CatalogTableReader
@@ -88,11 +89,11 @@ class FaultyCatalog:
 class Lake:
     """A table, with what commits to it, and what reads it."""
 
-    def __init__(self, backend: IcebergBackend, spec: PartitionSpec | None = None) -> None:
+    def __init__(self, backend: IcebergBackend, spec: PartitionSpec | None = None, schema: Schema = SCHEMA) -> None:
         self.backend = backend
         self.name = backend.new_name()
         options: dict[str, Any] = {"partition_spec": spec} if spec else {}
-        backend.foreign.create_table(self.name, SCHEMA, **options)
+        backend.foreign.create_table(self.name, schema, **options)
         self.bases: list[int | None] = []
 
     @property
@@ -149,6 +150,19 @@ class Lake:
         assert current
         assert current.summary
         return current.summary.additional_properties
+
+    def rewrite(self) -> None:
+        """Make the snapshot of a writer that has rewritten files, as compaction does."""
+        loaded = self.backend.catalog.load(TableName.parse(self.name), history=True)
+        assert loaded
+        current = loaded.document["snapshots"][-1]
+        new = {"snapshot-id": current["snapshot-id"] + 1, "parent-snapshot-id": current["snapshot-id"]}
+        new |= {"sequence-number": current["sequence-number"] + 1, "summary": {"operation": "replace"}}
+        updates = [
+            {"action": "add-snapshot", "snapshot": {**current, **new}},
+            {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": new["snapshot-id"]},
+        ]
+        self.backend.catalog.commit(loaded, Change((), updates, changed(loaded, updates)))
 
     def append_foreign(self, ids: Sequence[int], country: str = "DE") -> None:
         rows = pa.table({"id": list(ids), "country": [country] * len(ids)})
