@@ -14,6 +14,7 @@ from types import TracebackType
 from penstock.destinations.parquet.file_store import FileStore, StoredFile, file_name
 from penstock.destinations.parquet.open_files import OpenFiles
 from penstock.destinations.parquet.ports import LakeTable, LakeTables
+from penstock.destinations.parquet.record_batches import RecordBatches
 from penstock.destinations.parquet.span_files import (
     DONE,
     PUBLISHED,
@@ -65,6 +66,7 @@ class LakeSink(PlainSink):
         self._files = OpenFiles(self._open_stored, limit)
         self._plan: TablePlan | None = None
         self._lake: dict[str, LakeTable] = {}
+        self._batches: dict[str, RecordBatches] = {}
         self._ended: Callable[[], bool] = lambda: False
         self._redrives = 0
         self._before = SpanFiles("")
@@ -91,7 +93,7 @@ class LakeSink(PlainSink):
         self._ended = ended
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
-        """Return the types of the columns of existing tables."""
+        """Return how columns are stored: only values that fit exactly are loaded."""
         return self._tables.storages(plan)
 
     def begin(self, plan: TablePlan) -> Resume:
@@ -100,7 +102,10 @@ class LakeSink(PlainSink):
         Raises IncompleteJobError if files of the span are visible, but its record has expired.
         """
         self._plan = plan
-        self._lake = {table.name: self._tables.open(table) for table in plan.tables if table.columns}
+        self._lake.clear()
+        for table in plan.tables:
+            if table.columns:
+                self._table(table)
         if self._record:
             places = tuple(table.place for table in self._lake.values())
             self._before = self._record.take_over(places)
@@ -112,18 +117,15 @@ class LakeSink(PlainSink):
         return self._reached
 
     def load(self, chunk: Chunk) -> Loaded:
-        """Write the rows of a chunk. Rows that the types of the files cannot hold are returned as rejects."""
+        """Write the rows of a chunk. Their values fit: see `storages`."""
         if self._before.is_done:
             if any(rows.count for rows in chunk.rows):
                 raise IncompleteJobError(f"span {self._span} of job {self._job_id} has more rows than when it was done")
             return Loaded(0)
-        converted = [(self._table(rows.table), *self._table(rows.table).rows.convert(rows)) for rows in chunk.rows]
-        rejects = tuple(reject for _, _, some in converted for reject in some)
-        if chunk.spare is not None and len(rejects) > chunk.spare:
-            return Loaded(0, rejects, committed=False)
-        for table, batch, _ in converted:
-            self._files.add(table, batch)
-        loaded = Loaded(sum(batch.num_rows for _, batch, _ in converted), rejects)
+        for rows in chunk.rows:
+            table = self._table(rows.table)
+            self._files.add(table, self._batches[table.name].of(rows))
+        loaded = Loaded(sum(rows.count for rows in chunk.rows))
         is_first = self._reached == self._begun_at
         self._reached = _behind(chunk, loaded, self._reached)
         if is_first and not chunk.records and self._record:
@@ -212,7 +214,8 @@ class LakeSink(PlainSink):
 
     def _table(self, table: Table) -> LakeTable:
         if table.name not in self._lake:  # its columns were not known before
-            self._lake[table.name] = self._tables.open(table)
+            opened = self._lake[table.name] = self._tables.open(table)
+            self._batches[table.name] = RecordBatches(opened.schema)
         return self._lake[table.name]
 
     def _places(self) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from penstock.destinations.parquet.file_store import FileStore, StoredFile
 from penstock.destinations.parquet.local_files import LocalFiles
 from penstock.destinations.parquet.partitions import Partition
 from penstock.destinations.parquet.ports import LakeTable
-from penstock.destinations.parquet.row_format import row_format
 from penstock.destinations.parquet.s3_files import S3Files, part_size
+from penstock.destinations.parquet.schema import schema_of
 from penstock.destinations.parquet.sink import LakeSink
 from penstock.destinations.parquet.span_files import SpanFile
 from penstock.destinations.parquet.versioned_files import S3VersionedFiles
@@ -35,8 +35,8 @@ LEAST_ROWS = 8 * MIB
 class ParquetLake:
     """Implements ``LakeTables``: places without tables, so that routes and samples alone decide the columns."""
 
-    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:  # noqa: ARG002  # as LakeTables says
-        return {}
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        return {table.name: schema_of(table.columns).storages(table.columns) for table in plan.tables if table.columns}
 
     def open(self, table: Table) -> LakeTable:
         # What a sample has shown was not known when the route was read.
@@ -53,12 +53,13 @@ class ParquetLake:
         return LakeTable(
             table.name,
             table.name if is_file or table.name.endswith("/") else f"{table.name}/",
-            row_format(table, shown, files.compression),
+            schema_of(table.columns),
             partitions,
             tuple(types[partition.column] for partition in partitions),
             shown if in_folders else (),
             files.file_size,
             files.row_group_size,
+            files.compression,
             has_empty=not partitions,
         )
 
