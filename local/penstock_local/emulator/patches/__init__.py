@@ -13,6 +13,7 @@ from pathlib import Path
 from penstock_local.emulator.patches import (
     access,
     buckets,
+    catalogs,
     checksums,
     copies,
     events,
@@ -62,6 +63,8 @@ def apply_all() -> None:
     provisioners.apply_lifecycle_rules()
     simulation.simulate_every_resource_within_the_boundary()
     initiators.name_initiators()
+    catalogs.ask_for_catalog_and_database_of_a_table()
+    catalogs.guard_files_of_tables()
     # The last patch is the outermost: conditions are checked first, then the order, then the sizes.
     multipart.check_part_sizes_at_completion()
     multipart.check_part_order_at_completion()
