@@ -153,7 +153,7 @@ class RestCatalog:
             return ConfigurationError(
                 f"{right}: {told(answer)}", hint="Renew the credentials in the secret of the Iceberg catalog."
             )
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return ServiceUnavailableError(f"{right}: {told(answer)}")
         if answer.status == HTTPStatus.NOT_FOUND:
             return DestinationMissingError(f"{right}: {told(answer)}", hint="Correct the URI or the warehouse.")
