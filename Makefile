@@ -7,6 +7,7 @@ PENSTOCK_ARCHITECTURE ?= x86_64
 
 VENV := .venv/bin
 INSTALLED := .venv/installed
+COMPILED := .venv/compiled-tests
 BENCH := .venv/installed-bench
 DOCS := .tools/docs/installed
 # --quiet twice: pip prints errors, but no line for each index of a pip.conf that does not have a package.
@@ -26,17 +27,30 @@ export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-$(INSTALLED): pyproject.toml requirements/dev.txt requirements/dev.lock layers/penstock/requirements.txt layers/lake/requirements.txt requirements/iceberg.txt cli/requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	@test -x $(VENV)/python || $(PYTHON) -m venv .venv
+$(INSTALLED): pyproject.toml requirements/dev.txt requirements/dev.lock layers/penstock/requirements.txt layers/lake/requirements.txt requirements/iceberg.txt cli/requirements.txt | $(VENV)/python
 	@echo "Installing Penstock and its development tools into .venv (once)"
 	@$(PIP_INSTALL) --editable . --requirement requirements/dev.txt --constraint requirements/dev.lock
 	@touch $@
 
-tools: $(INSTALLED)
-	@$(VENV)/python -m penstock_local.tools
+# With pip of its later version, so that pip is not replaced while the tools are installed with it.
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Penstock needs Python 3.11 or newer, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+	@$(PIP_INSTALL) $$(grep '^pip==' requirements/local.txt)
+
+# The tools need only the interpreter, so `make --jobs` installs them and Penstock at the same time.
+.PHONY: sam-and-ministack
+sam-and-ministack: | $(VENV)/python
+	@PYTHONPATH=local:layers/penstock $(VENV)/python -m penstock_local.tools
+
+tools: $(INSTALLED) sam-and-ministack
 
 setup: tools ## Install everything that the other targets need
+
+# The first of five processes would compile every module of the tests while the others do the same.
+$(COMPILED): $(INSTALLED)
+	@$(VENV)/python -m pytest --collect-only > /dev/null 2>&1 || true
+	@touch $@
 
 demo: tools ## Start the local stack, decode real files, check every byte, and stop the stack
 	@$(VENV)/python -m penstock_local.demo
@@ -48,7 +62,7 @@ sam-local: tools ## Send every event to its function with `sam local invoke` and
 	@$(VENV)/python -m penstock_local.sam_local
 
 # Five processes on two cores, because many tests wait.
-test: tools ## Run all checks, and the tests in their short form, in less than ten minutes
+test: ## Run all checks, and the tests in their short form, in less than ten minutes
 	@$(MAKE) --no-print-directory --jobs 2 tests checks
 
 # The checks use one core, so they run one after another beside the tests. A busy machine starts no second process of
@@ -57,7 +71,7 @@ checks: MYPY_PROCESSES :=
 checks: lint types validate
 
 # Tests start make, whose output must not speak of this one's jobs.
-tests: tools
+tests: tools $(COMPILED)
 	@MAKEFLAGS= $(VENV)/python -m pytest --numprocesses 5 --dist loadgroup --no-loadscope-reorder
 
 verify: lint types validate build docs ## Run all checks, and all tests in their long form, in an hour

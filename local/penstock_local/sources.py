@@ -9,8 +9,6 @@ import shutil
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from penstock_local.errors import LocalStackError
 
 # The name of the distribution; that of the command and of the packages is taken on PyPI.
@@ -60,7 +58,11 @@ def deployable(cache: Path | None = None) -> Path:
 
 def cache_folder() -> Path:
     """Return the folder for tools and copies: in the repository, or of the user."""
-    return _REPOSITORY / ".tools" if is_checkout() else user_cache_path("penstock")
+    if is_checkout():
+        return _REPOSITORY / ".tools"
+    from platformdirs import user_cache_path  # noqa: PLC0415  # a checkout creates its tools before it is installed
+
+    return user_cache_path("penstock")
 
 
 def _build() -> str:
