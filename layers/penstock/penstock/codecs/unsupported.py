@@ -6,6 +6,7 @@ from __future__ import annotations
 HEAD = 512
 
 ZIP, TAR = "a zip archive", "a tar archive"
+AVRO = "an Avro file"
 XLSX, OLE = "an XLSX workbook", "an XLS workbook, or an encrypted one"
 
 # The first bytes of each format, and its name. If they could be text, enough bytes follow to exclude text.
@@ -16,7 +17,7 @@ _MAGIC = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"PAR1\x15", "a Parquet file"),
-    (b"Obj\x01", "an Avro file"),
+    (b"Obj\x01", AVRO),
     (b"ORC\x08", "an ORC file"),
     (b"ORC\x0a", "an ORC file"),
     (b"ARROW1\0\0", "an Arrow file"),
@@ -48,7 +49,6 @@ SUFFIXES = {
     "rar": "a RAR archive",
     "tar": TAR,
     **dict.fromkeys(("parquet", "pq"), "a Parquet file"),
-    "avro": "an Avro file",
     "orc": "an ORC file",
     **dict.fromkeys(("arrow", "feather"), "an Arrow file"),
     "lz4": "lz4",

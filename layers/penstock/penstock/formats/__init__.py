@@ -52,6 +52,7 @@ __all__ = [
 
 _START = Resume()
 _LIMITS = ReadLimits()
+_PLAIN = ParseOptions()
 _DEFAULTS = {field.name: field.default for field in fields(ParseOptions)}
 
 
@@ -175,7 +176,8 @@ def open_source(chunks: Iterable[bytes], options: ParseOptions) -> Within:
     declared = format_named(options.format)
     if declared.open is None:
         raise InvalidRouteError(f"{options.format} cannot be entered in the middle")
-    return declared.open(Window(refuse_content(chunks, options), options.encoding), options)
+    encoding = options.encoding if declared.text_based else _PLAIN.encoding
+    return declared.open(Window(refuse_content(chunks, options), encoding), options)
 
 
 def finds_places(options: ParseOptions) -> bool:

@@ -6,9 +6,9 @@ The parsers are the specification. A span from one record start to another, pars
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from penstock.codecs.checkpoint import restored
 from penstock.errors import CorruptIndexError
@@ -45,13 +45,41 @@ class Rules(Protocol):
     def starts(self, state: int, data: bytes) -> Iterator[int]: ...
 
 
+class Chain(NamedTuple):
+    """Blocks that follow each other, from ``begin`` to ``end``, with so many records."""
+
+    begin: int
+    end: int
+    records: int
+
+
+@runtime_checkable
+class BlockRules(Rules, Protocol):
+    """Rules of a format whose records are in blocks that declare their sizes. All records of a block begin with it.
+
+    A range is surveyed with so many bytes ``before`` and ``after`` it.
+    """
+
+    @property
+    def before(self) -> int: ...
+
+    @property
+    def after(self) -> int: ...
+
+    def numbered(self, state: int, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the number of records in the data before each block that begins in it, and where it begins."""
+
+    def chains(self, pieces: Iterable[bytes], start: int, end: int, lead: int) -> list[Chain]:
+        """Return all chains of blocks that may begin in a range, as its bytes show. Each reaches its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """How the records of a source are separated; JSON-able.
 
     ``delimiter``, ``quote``, ``escape`` and ``comment`` are bytes of the source, written as Latin-1. ``lead`` bytes
     precede the first record: a byte order mark, and the lines before the header. ``format`` is empty for CSV, and for
-    JSON Lines, which has no delimiter: the first release did not write it.
+    JSON Lines, which has no delimiter: the first release did not write it. For Avro ``delimiter`` is the sync marker.
     """
 
     delimiter: str = ""
@@ -149,7 +177,8 @@ class Boundaries:
     def _count(self, window: bytes) -> None:
         end, begun = self._rules.step(self._state, window)
         if self._marks and begun:
-            for row, at in enumerate(self._rules.starts(self._state, window), self.row):
+            for before, at in self._starts(window):
+                row = self.row + before
                 if row > 0:
                     self._resolve(self.offset + at, row)
                 if not self._marks:
@@ -157,6 +186,11 @@ class Boundaries:
         self._state = end
         self._begun += begun
         self.offset += len(window)
+
+    def _starts(self, window: bytes) -> Iterable[tuple[int, int]]:
+        if isinstance(self._rules, BlockRules):
+            return self._rules.numbered(self._state, window)
+        return enumerate(self._rules.starts(self._state, window))
 
     def _resolve(self, offset: int, row: int) -> None:
         while self._marks and self._marks[0] <= offset:

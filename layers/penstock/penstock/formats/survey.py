@@ -15,7 +15,7 @@ from typing import Any
 from penstock.codecs.checkpoint import restored
 from penstock.codecs.checksum import crc32
 from penstock.errors import CorruptIndexError
-from penstock.formats.boundaries import RecordStart, Rules, Text
+from penstock.formats.boundaries import BlockRules, RecordStart, Rules, Text
 from penstock.model.serialization import OMIT_DEFAULT, to_plain
 
 # Bytes that are counted at once, and the bytes that are counted first: those take five times as long each.
@@ -31,6 +31,8 @@ class Outcome:
 
     It ends in the state ``end``, ``begun`` records begin in it, the first of them at ``starts``, which count from the
     start of the range. One below 0 began in the range before, but is known to be a record only in this one.
+    Of a format in blocks, ``entry`` is the offset of the first block that begins in the range, and ``end`` that of the
+    first one that does not.
     """
 
     entry: int
@@ -81,12 +83,23 @@ class Survey:
         return restored(cls, plain)
 
 
-def survey(pieces: Iterable[bytes], text: Text, start: int) -> Survey:
-    """Count one range, which begins at byte ``start`` of the source and is all of ``pieces``.
+def reach(text: Text, start: int, end: int, size: int) -> tuple[int, int]:
+    """Return which bytes of a source of ``size`` bytes are read to survey the range from ``start`` to ``end``."""
+    rules = text.rules()
+    if isinstance(rules, BlockRules):
+        return max(0, start - rules.before), min(size, end + rules.after)
+    return start, end
+
+
+def survey(pieces: Iterable[bytes], text: Text, start: int, end: int | None = None) -> Survey:
+    """Count one range, which begins at byte ``start`` of the source and is all of ``pieces``; where `reach` says more,
+    it ends at ``end``, and the pieces are what `reach` says.
 
     ``text`` is that of the source (see ``text_of``). Memory: one piece, and that of ``Boundaries``.
     """
     rules = text.rules()
+    if isinstance(rules, BlockRules):
+        return _survey_blocks(pieces, text, rules, start, start if end is None else end)
     lead = max(0, text.lead - start)
     # The state before the first record is known.
     threads = [_Thread(entry, entry) for entry in ((0,) if lead or not start else rules.entries)]
@@ -99,6 +112,22 @@ def survey(pieces: Iterable[bytes], text: Text, start: int) -> Survey:
     return Survey(text, start, size, tuple(thread.outcome() for thread in threads), crc)
 
 
+def _survey_blocks(pieces: Iterable[bytes], text: Text, rules: BlockRules, start: int, end: int) -> Survey:
+    crc = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal crc
+        at = reach(text, start, end, end)[0]
+        for window in _windows(pieces):
+            crc = crc32(window[max(0, start - at) : max(0, end - at)], crc)
+            at += len(window)
+            yield window
+
+    chains = rules.chains(counted(), start, end, text.lead)
+    outcomes = tuple(Outcome(chain.begin, chain.end, chain.records, ()) for chain in chains)
+    return Survey(text, start, end - start, outcomes, crc)
+
+
 def stitch(surveys: Sequence[Survey]) -> list[RecordStart]:
     """Return the first record at or after the start of each range. ``surveys`` are those of all ranges, in order.
 
@@ -106,6 +135,8 @@ def stitch(surveys: Sequence[Survey]) -> list[RecordStart]:
     """
     if not surveys or surveys[0].start or any(before.end != after.start for before, after in pairwise(surveys)):
         raise ValueError("the ranges do not form a complete source")
+    if isinstance(surveys[0].text.rules(), BlockRules):
+        return _stitch_blocks(surveys)
     found: list[RecordStart] = []
     marks: list[int] = []
     state, row = 0, 0 if surveys[0].text.header else 1
@@ -118,6 +149,22 @@ def stitch(surveys: Sequence[Survey]) -> list[RecordStart]:
         state, row = outcome.end, row + outcome.begun
     found += _resolved(marks, surveys[-1].end, max(1, row))
     return found
+
+
+def _stitch_blocks(surveys: Sequence[Survey]) -> list[RecordStart]:
+    """Follow the blocks through all ranges. Where a range has no chain that goes on, no record begins any more."""
+    found: list[RecordStart] = []
+    marks: list[int] = []
+    following, row = surveys[0].text.lead, 1
+    for part in surveys:
+        marks.append(part.start)
+        if following < part.end:
+            chain = next((outcome for outcome in part.outcomes if outcome.entry == following), None)
+            if chain:
+                found += _resolved(marks, following, row)
+                row += chain.begun
+            following = chain.end if chain else surveys[-1].end
+    return [*found, *_resolved(marks, surveys[-1].end, row)]
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from penstock.model.parse_options import Format, ParseOptions
 
 # Bytes in which a zip's first entries are searched.
 _HEAD = 64 * 1024
+# Formats that are read, where a text is expected.
+_READ = {unsupported.XLSX: Format.XLSX, unsupported.AVRO: Format.AVRO}
 _COMPRESSED_AGAIN = "Compress it once only."
 # Brotli has no magic, so only the name shows it.
 _BROTLI = "br"
@@ -61,8 +63,8 @@ def _described_text(what: str, head: bytes, options: ParseOptions) -> tuple[str,
         return "", ""  # a text may begin with any two bytes
     if wide := unmarked(head):
         return f"{wide} without a byte order mark", f'Set parse.encoding = "{wide}".'
-    if what == unsupported.XLSX:
-        return what, 'Set parse.format = "xlsx".'
+    if what in _READ:
+        return what, f'Set parse.format = "{_READ[what]}".'
     again = next((codec.name for codec in CODECS.values() if codec.magic and head.startswith(codec.magic)), "")
     if again:
         return f"{again} once its codec is undone", _COMPRESSED_AGAIN

@@ -96,6 +96,11 @@ class TableSpanPlanner:
         size = self.sizes.span(plan.total, slowest_codec(plan.codec, spec.job.source), seconds, parsed=True)
         has_loaded = resume.offset > 0
         first = (resume.offset, resume.row) if has_loaded else (boundaries[0].entry.record, boundaries[0].entry.row)
+        if has_loaded and plan.within.header:
+            # Ingest may have stopped within a block, which can only be entered at its start.
+            entries = [boundary.entry for boundary in boundaries if boundary.entry.row <= resume.row]
+            first = (entries[-1].record, entries[-1].row)
+            plan = replace(plan, within=replace(plan.within, loaded=resume.row))
         spans = list(
             cut_records(
                 boundaries,

@@ -10,7 +10,7 @@ from penstock.codecs import crc32_combine
 from penstock.delivery.ports import ObjectStore
 from penstock.errors import ChecksumMismatchError
 from penstock.formats.boundaries import Text
-from penstock.formats.survey import Survey, stitch, survey
+from penstock.formats.survey import Survey, reach, stitch, survey
 from penstock.large_jobs.job_files import JOB_SPEC, PIECES, JobFolder, JobSpec
 from penstock.large_jobs.span_planning import SpanBoundary
 from penstock.model.job import Progress
@@ -47,8 +47,9 @@ def pieces_of(folder: JobFolder) -> int:
 def survey_piece(objects: ObjectStore, folder: JobFolder, piece: Piece, heartbeat: Callable[[Progress], None]) -> None:
     """Survey one piece, and write the result. Memory: that of reading, and of `survey`."""
     source = folder.get(JobSpec, JOB_SPEC).job.source
-    with closing(objects.open_source(source, start=piece.start, end=piece.end).chunks()) as chunks:
-        found = survey(_counted(chunks, heartbeat), piece.text, start=piece.start)
+    start, end = reach(piece.text, piece.start, piece.end, source.size)
+    with closing(objects.open_source(source, start=start, end=end).chunks()) as chunks:
+        found = survey(_counted(chunks, heartbeat), piece.text, piece.start, piece.end)
     folder.put(f"survey/{piece.number:05d}.json", found)
 
 

@@ -21,6 +21,7 @@ class Format(StrEnum):
     XLSX = "xlsx"
     FIXED = "fixed"
     XML = "xml"
+    AVRO = "avro"
 
 
 class Units(StrEnum):
