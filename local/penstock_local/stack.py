@@ -27,6 +27,7 @@ from penstock.routes import parse_routes
 from penstock.wiring.routes import packaged_routes
 from penstock_local import postgres, process
 from penstock_local.account import Account, emulator_only
+from penstock_local.catalogs import NAMESPACE, create_catalog
 from penstock_local.deploy import build, deploy
 from penstock_local.errors import LocalStackError
 from penstock_local.names import WORK_BUCKET, stack_names
@@ -60,6 +61,9 @@ class Stack(Account):
     log: str
     # Empty if an earlier Penstock started the stack.
     abort_function: str = ""
+    # The catalog of Iceberg tables, and its database or namespace; empty if the stack has none.
+    iceberg_catalog: str = ""
+    iceberg_namespace: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,13 +75,15 @@ def start(
     routes: Path | None = None,
     state_dir: Path | None = None,
     parameters: Mapping[str, str] = NOTHING,
+    iceberg: str = "",
     postgres_dsn: str = "",
     guard_fd: int | None = None,
 ) -> Stack:
     """Start an emulator and deploy the template to it. The stack runs until `stop`.
 
     ``port`` 0 means any free port. ``routes`` replaces the packaged routes.toml. ``parameters`` are those of the
-    template. ``postgres_dsn`` names a database; without it, the stack starts its own server.
+    template. ``iceberg``: a catalog to create, "glue" or "s3tables". ``postgres_dsn`` names a database; without it, the
+    stack starts its own server.
     Raises LocalStackError if the stack cannot be started, and InvalidRouteError before anything is started.
     """
     state_dir = state_dir or state_directory()
@@ -88,19 +94,27 @@ def start(
     account = Account(endpoint=endpoint, access_log=str(process.access_log(state_dir)))
     try:
         dsn = postgres_dsn or postgres.start(state_dir / DATABASE)
-        return _deploy(account, template, text, {"PostgresDsn": dsn, **parameters}, state_dir)
+        catalog = create_catalog(account, iceberg, parameters) if iceberg else {}
+        return _deploy(account, template, text, {"PostgresDsn": dsn, **catalog, **parameters}, state_dir)
     except BaseException:
         stop(state_dir)
         raise
 
 
 def change(
-    stack: Stack, *, routes: Path | None = None, parameters: Mapping[str, str] = NOTHING, state_dir: Path | None = None
+    stack: Stack,
+    *,
+    routes: Path | None = None,
+    parameters: Mapping[str, str] = NOTHING,
+    iceberg: str = "",
+    state_dir: Path | None = None,
 ) -> Stack:
-    """Deploy a running stack again if the routes or parameters differ from its own. What is not given stays."""
+    """Deploy a running stack again if routes, parameters or catalog differ from its own. What is not given stays."""
     state_dir = state_dir or state_directory()
     saved = json.loads(_stack_file(state_dir).read_text())
     changed = {**saved["parameters"], **parameters}
+    if iceberg:
+        changed = {**changed, **create_catalog(stack, iceberg, changed), **parameters}
     text = saved["routes"]
     if routes or not text:
         text = _checked_routes(routes, changed)
@@ -177,6 +191,7 @@ def running(
     routes: Path | None = None,
     state_dir: Path | None = None,
     parameters: Mapping[str, str] = NOTHING,
+    iceberg: str = "",
 ) -> Iterator[Stack]:
     """A stack while the block runs. It also ends with this process, even if the process is killed.
 
@@ -195,6 +210,7 @@ def running(
                 routes=routes,
                 state_dir=directory,
                 parameters=parameters,
+                iceberg=iceberg,
                 postgres_dsn=dsn,
                 guard_fd=guard_fd,
             )
@@ -235,6 +251,8 @@ def _deploy(account: Account, template: Path, routes: str, parameters: Mapping[s
         state_machine=outputs["StateMachineArn"],
         records_table=outputs["RecordsTableName"],
         postgres_dsn=parameters.get("PostgresDsn", ""),
+        iceberg_catalog=parameters.get("IcebergCatalog", ""),
+        iceberg_namespace=NAMESPACE if parameters.get("IcebergCatalog") else "",
         pid=process.pid(state_dir) or 0,
         log=str(process.log_file(state_dir)),
     )

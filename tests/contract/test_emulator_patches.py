@@ -386,3 +386,25 @@ def test_an_upload_in_parts_has_the_tags_it_was_created_with(s3: Any) -> None:
     s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
     tags = s3.get_object_tagging(Bucket=BUCKET, Key="tagged-parts")["TagSet"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {"a": "1", "b": "x/y"}
+
+
+def test_conditions_split_and_join_parameters(account: Account) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-conditions.html"""
+    template = {
+        "Parameters": {"Arn": {"Type": "String"}, "List": {"Type": "CommaDelimitedList", "Default": ""}},
+        "Conditions": {
+            "IsArn": {"Fn::Equals": [{"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "Arn"}]}]}, "arn"]},
+            "IsEmpty": {"Fn::Equals": [{"Fn::Join": ["", {"Ref": "List"}]}, ""]},
+        },
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {name: {"Condition": name, "Value": "yes"} for name in ("IsArn", "IsEmpty")},
+    }
+    stacks = account.client("cloudformation")
+    for number, (arn, items, expected) in enumerate(
+        [("arn:aws:sqs", "", ["IsArn", "IsEmpty"]), ("", "a,b", []), ("glue", "", ["IsEmpty"])]
+    ):
+        given = [{"ParameterKey": "Arn", "ParameterValue": arn}, {"ParameterKey": "List", "ParameterValue": items}]
+        stacks.create_stack(StackName=f"s{number}", TemplateBody=json.dumps(template), Parameters=given)
+        stacks.get_waiter("stack_create_complete").wait(StackName=f"s{number}", WaiterConfig={"Delay": 1})
+        outputs = stacks.describe_stacks(StackName=f"s{number}")["Stacks"][0].get("Outputs", [])
+        assert sorted(output["OutputKey"] for output in outputs) == expected

@@ -29,7 +29,7 @@ def for_people(stack: Stack, lead: str) -> list[str]:
         jobs         {stack.jobs_table}
         records      {stack.records_table}
         postgres     {stack.postgres_dsn}
-        machine      {stack.state_machine}
+        machine      {stack.state_machine}{tables}
 
         Any S3 client works against it:
 
@@ -37,5 +37,11 @@ def for_people(stack: Stack, lead: str) -> list[str]:
 
           aws s3 cp big.csv.gz s3://{stack.source_bucket}/
           aws s3 ls s3://{stack.destination_bucket}/"""
-    ).format(lead=lead, stack=stack, exports=exports)
+    ).format(lead=lead, stack=stack, exports=exports, tables=_tables(stack))
     return text.splitlines()
+
+
+def _tables(stack: Stack) -> str:
+    if not stack.iceberg_catalog:
+        return ""
+    return f"\niceberg      {stack.iceberg_catalog}, for routes to iceberg:{stack.iceberg_namespace}.TABLE"

@@ -61,6 +61,7 @@ def apply_all() -> None:
     events.ask_queue_policies()
     provisioners.apply_time_to_live()
     provisioners.apply_lifecycle_rules()
+    provisioners.split_and_join_in_conditions()
     simulation.simulate_every_resource_within_the_boundary()
     initiators.name_initiators()
     catalogs.ask_for_catalog_and_database_of_a_table()

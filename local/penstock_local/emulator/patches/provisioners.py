@@ -8,7 +8,13 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.services import dynamodb, s3  # type: ignore[import-not-found]  # installed in another virtual environment
-from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]  # the same
+from ministack.services.cloudformation import (  # type: ignore[import-not-found]  # the same
+    changesets,
+    engine,
+    handlers,
+    provisioners,
+    stacks,
+)
 
 Properties = Mapping[str, Any]
 
@@ -33,6 +39,42 @@ def apply_time_to_live() -> None:
         return answer
 
     handlers.update(create=creating, update=updating)
+
+
+def split_and_join_in_conditions() -> None:
+    """Conditions may split and join parameters. MiniStack leaves Fn::Split and Fn::Join there as they are.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-conditions.html
+    """
+    original = engine._evaluate_conditions
+
+    def evaluate_conditions(template: Properties, parameters: Properties) -> Any:
+        resolved = _resolve(template.get("Conditions", {}), parameters)
+        return original({**template, "Conditions": resolved}, parameters)
+
+    for module in (changesets, engine, handlers, stacks):
+        module._evaluate_conditions = evaluate_conditions
+
+
+def _resolve(value: Any, parameters: Properties) -> Any:
+    """Resolve Fn::Split and Fn::Join of parameters; a list parameter is text with commas here."""
+    if isinstance(value, list):
+        return [_resolve(one, parameters) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::Split" in value:
+        delimiter, text = value["Fn::Split"]
+        return str(_of_parameter(text, parameters)).split(delimiter)
+    if "Fn::Join" in value:
+        delimiter, items = value["Fn::Join"]
+        items = _of_parameter(items, parameters)
+        return delimiter.join(items.split(",") if isinstance(items, str) else map(str, items))
+    return {name: _resolve(one, parameters) for name, one in value.items()}
+
+
+def _of_parameter(value: Any, parameters: Properties) -> Any:
+    is_parameter = isinstance(value, dict) and value.get("Ref") in parameters
+    return parameters[value["Ref"]]["Value"] if is_parameter else value
 
 
 def _expire(table: str, properties: Properties) -> None:
