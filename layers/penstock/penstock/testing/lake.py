@@ -10,6 +10,7 @@ from penstock.codecs.checksum import crc32
 from penstock.destinations.parquet.file_store import is_of_job
 from penstock.destinations.parquet.span_files import FilePart, SpanFile
 from penstock.errors import IncompleteJobError
+from penstock.model.data_file import DataFile
 
 
 @dataclass
@@ -51,6 +52,11 @@ class MemoryLakeClient:
         elif self.lake.attempts.get(uri) != token:
             raise IncompleteJobError(f"{uri}: the upload of this file of job {job_id} has ended without it")
         self.ask("publish!")
+
+    def discard(self, file: SpanFile) -> None:
+        self.ask("discard")
+        self.lake.uploads.pop(file.upload_id, None)
+        self.ask("discard!")
 
     def sweep(self, place: str, job_id: str, span: int | None, keep: Collection[str]) -> None:
         self.ask("sweep")
@@ -103,14 +109,14 @@ class MemoryStoredFile:
         self._filling += data
         return len(data)
 
-    def finish(self) -> tuple[str, tuple[FilePart, ...], int]:
+    def finish(self, data: DataFile) -> SpanFile:
         self._client.ask("upload")
         lake = self._client.lake
         self._upload = f"upload-{next(lake.numbers)}"
         lake.uploads[self._upload] = self.uri, self._filling
         self._client.ask("upload!")
         whole = crc32(self._filling)
-        return self._upload, (FilePart("etag", len(self._filling), whole),), whole
+        return SpanFile(data, self._upload, (FilePart("etag", len(self._filling), whole),), whole)
 
     def discard(self) -> None:
         if self._upload:

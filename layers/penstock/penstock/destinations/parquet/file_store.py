@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from penstock.destinations.parquet.span_files import FilePart, SpanFile
+from penstock.destinations.parquet.span_files import SpanFile
+from penstock.model.data_file import DataFile
 
 
 class StoredFile(Protocol):
@@ -21,8 +22,8 @@ class StoredFile(Protocol):
     def write(self, data: bytes | memoryview, /) -> int:
         """Append, and return the number of bytes. Raises the error of an earlier part."""
 
-    def finish(self) -> tuple[str, tuple[FilePart, ...], int]:
-        """Store the rest. Return the id of the upload, its parts, and the CRC32 of the file."""
+    def finish(self, data: DataFile) -> SpanFile:
+        """Store the rest. ``data`` describes the file."""
 
     def discard(self) -> None:
         """Delete what is stored. Called instead of ``finish``, or after it."""
@@ -43,6 +44,9 @@ class FileStore(Protocol):
         Raises IncompleteJobError if the upload has ended without a file.
         """
 
+    def discard(self, file: SpanFile) -> None:
+        """End the upload of a file that will never be published. Does nothing if it was."""
+
     def sweep(self, place: str, job_id: str, span: int | None, keep: Collection[str]) -> None:
         """Delete what other attempts at a span (None: at any span) of the job have stored below a place, but not the
         uploads ``keep``. No other attempt may be able to publish any more."""
@@ -57,9 +61,9 @@ class FileStore(Protocol):
         """Wait for the requests under way."""
 
 
-def file_name(job_id: str, span: int, number: int) -> str:
-    """Return the name of a file: the same in every attempt."""
-    return f"{job_id}-{span:05d}-{number:03d}.parquet"
+def file_name(job_id: str, span: int, number: int, attempt: str = "") -> str:
+    """Return the name of a file: the same in every attempt, unless it names the ``attempt``."""
+    return f"{job_id}-{span:05d}-{number:03d}{attempt and '-'}{attempt[:8]}.parquet"
 
 
 def is_of_job(key: str, job_id: str, span: int | None = None) -> bool:

@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from penstock.codecs.checksum import crc32 as crc32_of
-from penstock.destinations.parquet.span_files import FilePart, SpanFile
+from penstock.destinations.parquet.span_files import SpanFile
 from penstock.errors import DiskFullError, FileError
 from penstock.files.errors import file_errors
 from penstock.files.temporary_names import TEMPORARY_PREFIX
+from penstock.model.data_file import DataFile
 
 
 class LocalFiles:
@@ -25,6 +26,10 @@ class LocalFiles:
     def publish(self, file: SpanFile, job_id: str, token: str) -> None:  # noqa: ARG002  # as above
         with file_errors(file.data.uri):
             os.replace(file.upload_id, file.data.uri)  # noqa: PTH105  # as AtomicFile
+
+    def discard(self, file: SpanFile) -> None:
+        with file_errors(file.data.uri), suppress(FileNotFoundError):
+            Path(file.upload_id).unlink()
 
     def sweep(self, place: str, job_id: str, span: int | None, keep: Collection[str]) -> None:
         """Do nothing: a run that was killed leaves temporary files, as other commands do."""
@@ -38,7 +43,7 @@ class LocalFiles:
 
 
 class LocalFile:
-    """Implements ``StoredFile``. ``upload_id`` is the path of the temporary file."""
+    """Implements ``StoredFile``. The path of the temporary file stands for the id of an upload."""
 
     held = 0
 
@@ -69,11 +74,11 @@ class LocalFile:
         self._crc32 = crc32_of(data, self._crc32)
         return len(data)
 
-    def finish(self) -> tuple[str, tuple[FilePart, ...], int]:
+    def finish(self, data: DataFile) -> SpanFile:
         with file_errors(str(self._path)):
             os.fsync(self._file.fileno())
             self._file.close()
-        return str(self._temporary), (), self._crc32
+        return SpanFile(data, str(self._temporary), (), self._crc32)
 
     def discard(self) -> None:
         self._file.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.destinations.parquet.file_store import StoredFile
 from penstock.destinations.parquet.file_writer import COMPRESSION, ROW_GROUP_BYTES, ParquetFileWriter
-from penstock.destinations.parquet.partitions import Key, Partition, apply, folder
+from penstock.destinations.parquet.partitions import Key, Partition, folder
 from penstock.destinations.parquet.ports import LakeTable
 from penstock.destinations.parquet.span_files import SpanFile
 from penstock.errors import InvalidTableError, PenstockError
@@ -120,12 +120,13 @@ class OpenFiles:
 
     def _end(self, file: _OpenFile) -> None:
         written = file.writer.finish()
-        upload, parts, crc32 = file.stored.finish()
         names = [partition.name for partition in file.table.partitions]
         partition = tuple(zip(names, file.key, strict=True))
         uri, offsets = file.stored.uri, written.split_offsets
         data = DataFile(uri, written.size, written.rows, partition, written.columns, offsets)
-        self._ended.append((SpanFile(data, upload, parts, crc32), file.stored))
+        table = file.table
+        stored = replace(file.stored.finish(data), table=table.name, spec_id=table.spec_id, schema_id=table.schema_id)
+        self._ended.append((stored, file.stored))
         del self._open[file.table.name, file.key]
 
     def _keep_limit(self) -> None:
@@ -162,4 +163,4 @@ def _values(partition: Partition, batch: RecordBatch) -> Iterable[PartitionValue
         column = column.cast(DataType.int32())
     elif DataType.is_timestamp(column.type):
         column = column.cast(DataType.int64())
-    return apply(partition, column.to_pylist(), is_date=is_date)
+    return partition.apply(column.to_pylist(), is_date=is_date)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from penstock.model.column import ColumnType
 from penstock.model.data_file import PartitionValue
@@ -37,6 +37,7 @@ _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND
 _DAY = 24 * _HOUR
 _EPOCH = date(1970, 1, 1)
+_EPOCH_TIME = datetime(1970, 1, 1)  # noqa: DTZ001  # a zone would be shown
 
 Key: TypeAlias = tuple[PartitionValue, ...]
 
@@ -64,19 +65,31 @@ class Partition:
     def is_identity(self) -> bool:
         return self.transform == IDENTITY
 
+    def apply(self, values: Sequence[Any], *, is_date: bool) -> Iterable[PartitionValue]:
+        """Return the partition values of a column. Dates are days, timestamps microseconds since 1970."""
+        if self.is_identity:
+            return [str(value) if isinstance(value, Decimal) else value for value in values]
+        convert = (_OF_DAYS if is_date else _OF_MICROSECONDS)[self.transform]
+        return [None if value is None else convert(value) for value in values]
 
-def apply(partition: Partition, values: Sequence[object], *, is_date: bool) -> Iterable[PartitionValue]:
-    """Return the partition values of a column. Dates are days, timestamps microseconds since 1970."""
-    if partition.is_identity:
-        return [str(value) if isinstance(value, Decimal) else value for value in values]  # type: ignore[misc]  # as they are
-    convert = (_OF_DAYS if is_date else _OF_MICROSECONDS)[partition.transform]
-    return [None if value is None else convert(value) for value in values]  # type: ignore[arg-type]  # they are int
+    def text(self, value: PartitionValue, kind: ColumnType | None) -> str:
+        """Return a value as folders show it. ``kind`` is the type of the column."""
+        if value is None or value == "":
+            # To Hive an empty text and null are the same folder.
+            return NULL_FOLDER
+        if not self.is_identity:
+            return _SHOWN[self.transform](int(value))
+        if kind is ColumnType.DATE:
+            return _date(int(value))
+        if kind is ColumnType.TIMESTAMP:
+            return (_EPOCH_TIME + timedelta(microseconds=int(value))).isoformat(sep=" ")
+        return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def folder(partitions: Sequence[Partition], key: Key, kinds: Sequence[ColumnType | None]) -> str:
     """Return the folders of partition values, each with a slash at its end. ``kinds`` are the types of the columns."""
     return "".join(
-        f"{escaped(one.name)}={escaped(_text(one, value, kind))}/"
+        f"{escaped(one.name)}={escaped(one.text(value, kind))}/"
         for one, value, kind in zip(partitions, key, kinds, strict=True)
     )
 
@@ -86,25 +99,8 @@ def escaped(text: str) -> str:
     return "".join(f"%{ord(sign):02X}" if sign in _ESCAPED else sign for sign in text)
 
 
-def _text(partition: Partition, value: PartitionValue, kind: ColumnType | None) -> str:
-    if value is None or value == "":
-        # To Hive an empty text and null are the same folder.
-        return NULL_FOLDER
-    if partition.is_identity:
-        if kind is ColumnType.DATE:
-            return _date(int(value))
-        if kind is ColumnType.TIMESTAMP:
-            return _time(int(value)).isoformat(sep=" ")
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    return _SHOWN[partition.transform](int(value))
-
-
 def _date(days: int) -> str:
     return (_EPOCH + timedelta(days=days)).isoformat()
-
-
-def _time(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(microseconds=microseconds)
 
 
 def _months(days: int) -> int:

@@ -19,7 +19,8 @@ class LakeTable:
     ``schema`` are all columns of its rows. ``place`` is the URI below which files go, with a slash at its end; without
     one it is the file itself. ``partitions`` are in the order of their folders, ``kinds`` the types of their columns.
     ``shown`` are the columns that files hold, if folders hold the others. ``has_empty``: a source without rows gets a
-    file without rows.
+    file without rows. ``is_per_attempt``: the names of files tell which attempt has written them. ``spec_id`` and
+    ``schema_id`` are those of an Iceberg table.
     """
 
     name: str
@@ -32,6 +33,9 @@ class LakeTable:
     row_group_size: int = 0
     compression: str = ""
     has_empty: bool = False
+    is_per_attempt: bool = False
+    spec_id: int = 0
+    schema_id: int = 0
 
     @property
     def in_files(self) -> LakeSchema:

@@ -15,7 +15,15 @@ from penstock.aws.errors import translating
 from penstock.aws.s3.conditions import Condition
 from penstock.aws.s3.head import read_head
 from penstock.aws.s3.open_uploads import open_upload_pages
-from penstock.aws.s3.writer import Part, abort_upload, complete_upload, create_upload, joined, upload_part
+from penstock.aws.s3.writer import (
+    CreatedUpload,
+    Part,
+    abort_upload,
+    complete_upload,
+    create_any_upload,
+    joined,
+    upload_part,
+)
 from penstock.codecs.checksum import crc32 as crc32_of
 from penstock.destinations.bucket.publish import complete_by_rule
 from penstock.destinations.bucket.result_metadata import MADE_BY
@@ -24,9 +32,9 @@ from penstock.destinations.parquet.span_files import FilePart, SpanFile
 from penstock.destinations.ports import Verdict
 from penstock.errors import IncompleteJobError, InvalidTableError, PublishConflictError
 from penstock.limits import MIB, S3, Budget
+from penstock.model.data_file import DataFile
 from penstock.model.object import Content, Published, Target
 from penstock.model.s3_uri import split
-from penstock.model.upload import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,12 +59,18 @@ def part_size(budget: Budget) -> int:
 class S3Files:
     """Implements ``FileStore``.
 
+    ``is_tagged``: metadata tell which attempt has written a file. Otherwise its name does, as in S3 Tables, which takes
+    no metadata and lists no uploads:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/developing-s3-tables-APIs.html
+
     Memory: at most ``budget.uploads`` parts on their way, and what each open file holds (`StoredFile.held`): less than
     a part.
     """
 
-    def __init__(self, client: S3Client, budget: Budget) -> None:
+    def __init__(self, client: S3Client, budget: Budget, *, is_tagged: bool = True, lists: bool = True) -> None:
         self._client = client
+        self._is_tagged = is_tagged
+        self._lists = lists
         self._part = part_size(budget)
         self._threads = ThreadPoolExecutor(budget.uploads, thread_name_prefix="parquet-part")
         self._slots = BoundedSemaphore(budget.uploads)
@@ -68,7 +82,7 @@ class S3Files:
                 f"{uri}: the key of a file would have {size:,} bytes; S3 allows {S3.max_key:,}",
                 hint="Partition by columns with shorter values, or choose a shorter prefix.",
             )
-        content = Content(CONTENT_TYPE, {MADE_BY: job_id, ATTEMPT: token})
+        content = Content(CONTENT_TYPE, {MADE_BY: job_id, ATTEMPT: token} if self._is_tagged else {})
         return S3File(self._client, target, content, self._part, self._send)
 
     def _send(self, send: Callable[[], Part]) -> Future[Part]:
@@ -87,7 +101,8 @@ class S3Files:
         parts = [Part(number, one.etag, one.crc32, one.size) for number, one in enumerate(file.parts, start=1)]
 
         def rule(existing: Mapping[str, str]) -> Verdict:
-            return Verdict.DUPLICATE if existing.get(ATTEMPT) == token else Verdict.REPLACE
+            is_this = existing.get(ATTEMPT) == token or not self._is_tagged
+            return Verdict.DUPLICATE if is_this else Verdict.REPLACE
 
         def commit(condition: Condition) -> Published | None:
             return complete_upload(
@@ -98,6 +113,7 @@ class S3Files:
                 parts=parts,
                 size=file.data.size,
                 crc32=file.crc32,
+                proof=file.proof,
             )
 
         try:
@@ -110,7 +126,12 @@ class S3Files:
                 ) from error
             raise
 
+    def discard(self, file: SpanFile) -> None:
+        abort_upload(self._client, _target(file.data.uri), file.upload_id)
+
     def sweep(self, place: str, job_id: str, span: int | None, keep: Collection[str]) -> None:
+        if not self._lists:
+            return
         target = _target(place)
         pages = open_upload_pages(self._client, target.bucket, target.key)
         with translating(f"s3:ListBucketMultipartUploads on {target.bucket}"):
@@ -124,6 +145,8 @@ class S3Files:
             abort_upload(self._client, Target(target.bucket, key), upload_id)
 
     def has_files(self, place: str, job_id: str, span: int | None) -> bool:
+        if not self._lists:
+            return False
         target = _target(place)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=target.bucket, Prefix=target.key)
         is_complete = True
@@ -158,7 +181,7 @@ class S3File:
         self._submit = submit
         self._filling = bytearray()
         self._sent: list[Future[Part]] = []
-        self._upload = ""
+        self._upload: CreatedUpload | None = None
 
     @property
     def uri(self) -> str:
@@ -178,12 +201,14 @@ class S3File:
             self._filling = rest
         return len(data)
 
-    def finish(self) -> tuple[str, tuple[FilePart, ...], int]:
-        if self._filling or not self._sent:
+    def finish(self, data: DataFile) -> SpanFile:
+        if self._filling or not self._upload:
             self._send()
         parts = [one.result() for one in self._sent]
         _, whole = joined(parts)
-        return self._upload, tuple(FilePart(one.etag, one.size, one.crc32 or 0) for one in parts), whole
+        stored = tuple(FilePart(one.etag, one.size, one.crc32 or 0) for one in parts)
+        assert self._upload  # noqa: S101  # for mypy: a part was sent
+        return SpanFile(data, self._upload.id, stored, whole, self._upload.proof)
 
     def discard(self) -> None:
         for one in self._sent:
@@ -192,21 +217,21 @@ class S3File:
             if not one.cancelled():
                 one.exception()  # a part that arrives after the abort would stay
         if self._upload:
-            abort_upload(self._client, self._target, self._upload)
-            self._upload = ""
+            abort_upload(self._client, self._target, self._upload.id)
+            self._upload = None
 
     def _size(self) -> int:
         return min(self._part << min(len(self._sent) // _LARGER_AFTER, 6), S3.max_part)
 
     def _send(self) -> None:
         if not self._upload:
-            self._upload = create_upload(self._client, self._target, self._content)
+            self._upload = create_any_upload(self._client, self._target, self._content)
         body, self._filling = self._filling, bytearray()
-        number, upload = len(self._sent) + 1, self._upload
+        number, (upload_id, proof) = len(self._sent) + 1, self._upload
 
         def send() -> Part:
             return upload_part(
-                self._client, self._target, upload, number=number, body=body, crc32=crc32_of(body), proof=Proof.CRC32
+                self._client, self._target, upload_id, number=number, body=body, crc32=crc32_of(body), proof=proof
             )
 
         self._sent.append(self._submit(send))

@@ -149,7 +149,7 @@ class LakeSink(PlainSink):
     def finish(self, whole: Resume | None = None) -> None:
         """Record the end of a job in spans. Their rows are visible already."""
         if whole is not None and self._record and not self._before.is_done:
-            self._before = SpanFiles(self._token, PUBLISHED, whole)
+            self._before = SpanFiles(self._token, PUBLISHED, whole, is_end=True)
             self._record.write(self._before)
 
     def ended(self) -> LoadEnd | None:
@@ -222,7 +222,8 @@ class LakeSink(PlainSink):
         return tuple(table.place for table in self._lake.values())
 
     def _open_stored(self, table: LakeTable, folders: str, number: int) -> StoredFile:
-        name = "" if table.is_file else folders + file_name(self._job_id, self._span, number)
+        attempt = self._token if table.is_per_attempt else ""
+        name = "" if table.is_file else folders + file_name(self._job_id, self._span, number, attempt)
         return self._store.open(table.place + name, self._job_id, self._token)
 
     def _finished(self) -> tuple[SpanFile, ...]:

@@ -21,6 +21,7 @@ from penstock.errors import LeaseLostError, ServiceUnavailableError
 from penstock.model.data_file import DataFile
 from penstock.model.load import Resume
 from penstock.model.serialization import OMIT_DEFAULT, from_json, to_json
+from penstock.model.upload import Proof
 
 FOLDER = "lake"
 OPEN, DONE, PUBLISHED = "open", "done", "published"
@@ -41,24 +42,31 @@ class FilePart:
 @dataclass(frozen=True, slots=True)
 class SpanFile:
     """A file whose bytes are stored: an upload that is not complete before its span is done. ``crc32`` is that of the
-    whole file."""
+    whole file; ``proof`` is how the service verifies the bytes. ``table`` is the table of its rows, with the ids of the
+    partition spec and the schema if it is one of Iceberg."""
 
     data: DataFile
     upload_id: str
     parts: tuple[FilePart, ...]
     crc32: int
+    proof: Proof = field(default=Proof.CRC32, metadata=OMIT_DEFAULT)
+    table: str = field(default="", metadata=OMIT_DEFAULT)
+    spec_id: int = field(default=0, metadata=OMIT_DEFAULT)
+    schema_id: int = field(default=0, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class SpanFiles:
     """The files of one span. ``token`` is the attempt that wrote it, ``loaded`` what it has loaded. ``places`` are the
-    locations of its tables, under which an attempt that was killed may have left uploads."""
+    locations of its tables, under which an attempt that was killed may have left uploads. ``is_end``: ``loaded`` is
+    what all spans of the job have loaded, and this is its end."""
 
     token: str
     state: str = OPEN
     loaded: Resume = field(default_factory=Resume)
     files: tuple[SpanFile, ...] = ()
     places: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    is_end: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def is_done(self) -> bool:

@@ -108,6 +108,9 @@ class RoutedFiles:
     def publish(self, file: SpanFile, job_id: str, token: str) -> None:
         self._of(file.data.uri).publish(file, job_id, token)
 
+    def discard(self, file: SpanFile) -> None:
+        self._of(file.data.uri).discard(file)
+
     def sweep(self, place: str, job_id: str, span: int | None, keep: Collection[str]) -> None:
         self._of(place).sweep(place, job_id, span, keep)
 
