@@ -103,9 +103,9 @@ def test_columns_are_added_behind_the_others_and_older_files_have_null_for_them(
 
     assert [(one.id, one.name, one.type, one.required, one.element) for one in state.fields] == [
         (1, "id", "long", False, None),
-        (2, "old", "list", False, (3, "string")),
-        (4, "tags", "list", False, (6, "long")),
-        (5, "note", "string", False, None),
+        (2, "old", "list", False, (4, "string")),
+        (5, "tags", "list", False, (7, "long")),
+        (6, "note", "string", False, None),
     ]
     assert refused == {}
     found = backend.foreign.load_table(table.name)
