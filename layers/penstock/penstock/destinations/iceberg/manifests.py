@@ -12,26 +12,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal, TypeVar
 
-from pyiceberg.avro.file import AvroFile
 from pyiceberg.exceptions import ResolveError
-from pyiceberg.manifest import (
-    DEFAULT_READ_VERSION,
-    MANIFEST_ENTRY_SCHEMAS,
-    DataFile,
-    DataFileContent,
-    FileFormat,
-    ManifestEntry,
-    ManifestEntryStatus,
-    ManifestFile,
-    ManifestWriter,
-    _inherit_from_manifest,
-    read_manifest_list,
-    write_manifest,
-    write_manifest_list,
-)
+from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile, _inherit_from_manifest
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 
+from penstock.destinations.iceberg.avro_files import entries_in, list_writer, manifest_writer, manifests_in
 from penstock.destinations.iceberg.file_io import StorageFileIO
 from penstock.errors import InvalidTableError
 from penstock.limits import MIB
@@ -61,8 +47,8 @@ class Manifests:
     def listed(self, manifest_list: str) -> list[ManifestFile]:
         """Return the manifests of a snapshot. Raises InvalidTableError if there are too many, or for a damaged file."""
         found: list[ManifestFile] = []
-        with self._parsing(manifest_list):
-            for manifest in read_manifest_list(self.io.new_input(manifest_list)):
+        with self._parsing(manifest_list), manifests_in(self.io.new_input(manifest_list)) as manifests:
+            for manifest in manifests:
                 found.append(manifest)
                 if len(found) > MAX_MANIFESTS:
                     raise InvalidTableError(
@@ -73,14 +59,7 @@ class Manifests:
 
     def live(self, manifest: ManifestFile) -> Iterator[ManifestEntry]:
         """Yield the entries of files that are in the table. Raises InvalidTableError for a damaged file."""
-        # As ManifestFile.fetch_manifest_entry does, which returns a list.
-        found = AvroFile[ManifestEntry](
-            self.io.new_input(manifest.manifest_path),
-            MANIFEST_ENTRY_SCHEMAS[DEFAULT_READ_VERSION],
-            read_types={-1: ManifestEntry, 2: DataFile},
-            read_enums={0: ManifestEntryStatus, 101: FileFormat, 134: DataFileContent},
-        )
-        with self._parsing(manifest.manifest_path), found as entries:
+        with self._parsing(manifest.manifest_path), entries_in(self.io.new_input(manifest.manifest_path)) as entries:
             for entry in entries:
                 if entry.status != ManifestEntryStatus.DELETED:
                     yield _inherit_from_manifest(entry, manifest)
@@ -90,10 +69,8 @@ class Manifests:
         done: list[ManifestFile] = []
         pending = iter(entries)
         for first in pending:
-            location = self._new_location("m")
-            writer: ManifestWriter = write_manifest(
-                self.version, spec, schema, self.io.new_output(location), self.snapshot_id, "deflate"
-            )
+            output = self.io.new_output(self._new_location("m"))
+            writer = manifest_writer(self.version, spec, schema, output, self.snapshot_id)
             with writer:
                 writer.add_entry(first)
                 while writer.tell() < TARGET_BYTES and (entry := next(pending, None)):
@@ -105,7 +82,7 @@ class Manifests:
         """Write the list of manifests of the snapshot, and return its location."""
         location = self._new_location(f"snap-{self.snapshot_id}-")
         output = self.io.new_output(location)
-        with write_manifest_list(self.version, output, self.snapshot_id, parent, sequence_number, "deflate") as writer:
+        with list_writer(self.version, output, self.snapshot_id, parent, sequence_number) as writer:
             for start in range(0, len(manifests), 1000):
                 writer.add_manifests(list(manifests[start : start + 1000]))
         return location
