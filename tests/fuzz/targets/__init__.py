@@ -2,6 +2,7 @@
 
 from fuzz.harness import Target
 from fuzz.targets import (
+    avro,
     codecs,
     documents,
     events,
@@ -27,6 +28,7 @@ TARGETS: dict[str, Target] = {
         zips,
         tables,
         documents,
+        avro,
         workbooks,
         serialization,
     )

@@ -21,11 +21,13 @@ def write_document(value: object) -> str:
     """
     try:
         try:
-            return json.dumps(value, ensure_ascii=False)
+            return json.dumps(value, ensure_ascii=False, allow_nan=False)
         except TypeError:  # a Decimal somewhere
             return _written(value)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
+    except ValueError:  # only sources with types of their own have such numbers
+        raise ValueError("holds NaN or an infinity, which JSON does not know") from None
 
 
 def write_array(values: Sequence[object]) -> str:
@@ -56,7 +58,7 @@ def _written(value: object) -> str:
             return "{" + ", ".join(f"{json.dumps(name)}: {_written(inner)}" for name, inner in value.items()) + "}"
         case list():
             return "[" + ", ".join(map(_written, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _number(text: str) -> Decimal:

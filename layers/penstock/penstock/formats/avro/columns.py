@@ -38,6 +38,9 @@ def columns_of(top: Node) -> tuple[Column, ...]:
 
 def _column(name: str, node: Node) -> Column:
     kind, spellings = _type_of(node)
+    others = [branch for branch in node.branches if branch.kind != "null"] or [node]
+    if len(others) == 1 and others[0].logical == "decimal":
+        return Column(name, kind, digits=others[0].precision, places=others[0].scale)
     return Column(name, kind, spellings=spellings)
 
 
