@@ -124,16 +124,16 @@ def test_each_member_is_shown_with_its_destination(name: str, tmp_path: Path, ro
 
 
 def test_members_whose_records_are_not_read_are_listed_as_well(tmp_path: Path, routes: Path) -> None:
-    text = ROUTES.replace('["in/*.json"]', '["in/*.parquet", "in/*/notes"]').replace('"in/*.csv.gz"', '"*.zip"')
+    text = ROUTES.replace('["in/*.json"]', '["in/*.orc", "in/*/notes"]').replace('"in/*.csv.gz"', '"*.zip"')
     routes.write_text(text)
-    archive = written(tmp_path / "data.tar", tar_of({"in.zip": b"PK", "a.parquet": b"", "notes": b"n", "z.csv": CSV}))
+    archive = written(tmp_path / "data.tar", tar_of({"in.zip": b"PK", "a.orc": b"", "notes": b"n", "z.csv": CSV}))
     rows = "postgresql:documents (rows)"
     assert of_archive(lines(archive, "--routes", routes, "--as", "in/data.tar"), "tar") == [
         "  tar          4 members, 23 B",
         "  to           s3://results/{member_base} (route files): 2 members, 22 B",
         "  to           postgresql:documents (route rows): 2 members, 1 B",
         "    in.zip  (2 B) -> s3://results/in.zip (files)",
-        f"    a.parquet  (0 B) -> {rows}: by its name 'a.parquet' this is a Parquet file, which is not read",
+        f"    a.orc  (0 B) -> {rows}: by its name 'a.orc' this is an ORC file, which is not read",
         f"    notes  (1 B) -> {rows}: the name 'notes' does not show the format of its records",
         "    z.csv  (20 B, csv) -> s3://results/z.csv (files)",
     ]

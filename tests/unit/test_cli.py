@@ -48,9 +48,9 @@ def run(*arguments: str) -> Result:
 
 
 def test_an_unknown_choice_is_an_error_that_lists_the_known_ones() -> None:
-    result = run("run", "orders.csv", "--to", "postgresql:orders", "--format", "parquet")
+    result = run("run", "orders.csv", "--to", "postgresql:orders", "--format", "orc")
     assert result.exit_code == 2
-    assert "'parquet' is not one of 'auto', 'csv', 'jsonl', 'json', 'xlsx', 'fixed', 'xml', 'avro'." in result.stderr
+    assert "'orc' is not one of 'auto', 'csv', 'jsonl', 'json', 'xlsx', 'fixed', 'xml', 'avro', 'parquet'." in result.stderr
 
 
 @pytest.fixture

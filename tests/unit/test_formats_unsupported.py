@@ -110,7 +110,7 @@ def test_utf_16_may_start_with_any_two_bytes() -> None:
         ("a.ods", "an ODS spreadsheet"),
         ("a.csv.Z", r"compress \(.Z\)"),
         ("a.csv.lz4", "lz4"),
-        ("a.parquet", "a Parquet file"),
+        ("a.orc", "an ORC file"),
     ],
 )
 def test_a_name_that_says_another_format_is_believed_where_the_route_sets_none(name: str, what: str) -> None:

@@ -161,7 +161,7 @@ def test_the_example_routes_are_valid(path: Path) -> None:
         (f"max_bytes = '{'9' * 5000} TiB'", "", "max_bytes: must be bytes or a size"),
         (f"max_bytes = 1{'0' * 400}", "", "max_bytes: must be bytes or a size"),
         ("max_rejects = '100%'", "", "max_rejects: must be a count or a share below 100 %, such as \"1%\", not '100%'"),
-        ("[route.parse]\nformat='parquet'", "", "parse.format: must be one of auto, csv"),
+        ("[route.parse]\nformat='orc'", "", "parse.format: must be one of auto, csv"),
         ("[route.parse]\ndelimiter=';;'", "", "parse.delimiter: must be one character"),
         ("[route.parse]\nencoding='klingon'", "", "parse.encoding: unknown encoding 'klingon'. Choose"),
         ("[route.parse]\nencoding='base64'", "", "parse.encoding: unknown encoding 'base64'"),

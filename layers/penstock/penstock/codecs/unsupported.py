@@ -7,6 +7,7 @@ HEAD = 512
 
 ZIP, TAR = "a zip archive", "a tar archive"
 AVRO = "an Avro file"
+PARQUET = "a Parquet file"
 XLSX, OLE = "an XLSX workbook", "an XLS workbook, or an encrypted one"
 
 # The first bytes of each format, and its name. If they could be text, enough bytes follow to exclude text.
@@ -16,7 +17,7 @@ _MAGIC = (
     (b"PK\x07\x08", "a zip archive of several volumes"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"PAR1\x15", "a Parquet file"),
+    (b"PAR1\x15", PARQUET),
     (b"Obj\x01", AVRO),
     (b"ORC\x08", "an ORC file"),
     (b"ORC\x0a", "an ORC file"),
@@ -48,7 +49,6 @@ SUFFIXES = {
     "7z": "a 7z archive",
     "rar": "a RAR archive",
     "tar": TAR,
-    **dict.fromkeys(("parquet", "pq"), "a Parquet file"),
     "orc": "an ORC file",
     **dict.fromkeys(("arrow", "feather"), "an Arrow file"),
     "lz4": "lz4",

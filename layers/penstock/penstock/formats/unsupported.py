@@ -18,6 +18,8 @@ _READ = {unsupported.XLSX: Format.XLSX, unsupported.AVRO: Format.AVRO}
 _COMPRESSED_AGAIN = "Compress it once only."
 # Brotli has no magic, so only the name shows it.
 _BROTLI = "br"
+# Binary formats that are read under another name.
+_READ = {unsupported.XLSX: Format.XLSX, unsupported.PARQUET: Format.PARQUET}
 
 
 def refuse_name(name: str, options: ParseOptions) -> None:

@@ -160,7 +160,13 @@ class TableSteps:
             )
             is_ranged = reads_ranges(spans.table_plan.parse)
             ranges = SourceRanges(self.delivery.objects, spec.job.source) if is_ranged else None
-            within = replace(spans.within, offset=span.start, row=span.first_row, is_last=span.following is None)
+            within = replace(
+                spans.within,
+                offset=span.start,
+                row=span.first_row,
+                is_last=span.following is None,
+                end=span.end if is_ranged else 0,
+            )
             with noting_changes(sink, spans.table_plan), redacting(spans.table_plan):
                 loaded = loader.load(pieces, within, ranges)
                 sink.complete()

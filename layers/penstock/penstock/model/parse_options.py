@@ -22,6 +22,7 @@ class Format(StrEnum):
     FIXED = "fixed"
     XML = "xml"
     AVRO = "avro"
+    PARQUET = "parquet"
 
 
 class Units(StrEnum):

@@ -128,7 +128,8 @@ class Within:
     The span begins with record number ``row``, at byte ``offset`` of the source. ``delimiter`` and ``names`` are for
     CSV. ``notes`` tell what was found that the route does not say. ``is_last``: the span ends with the source.
     ``header`` is for Avro: that of the file, in base64. Records before the number ``loaded`` are loaded already, though
-    they may be in the span: of a block that was begun.
+    they may be in the span: of a block that was begun. ``end`` is the offset of
+    its end, for a format that reads ranges.
     """
 
     offset: int
@@ -140,6 +141,7 @@ class Within:
     is_last: bool = field(default=True, metadata=OMIT_DEFAULT)
     header: str = field(default="", metadata=OMIT_DEFAULT)
     loaded: int = field(default=0, metadata=OMIT_DEFAULT)
+    end: int = field(default=0, metadata=OMIT_DEFAULT)
 
     def go_on(self, resume: Resume) -> Resume:
         """Return where to resume: the span's start if nothing of it is committed."""

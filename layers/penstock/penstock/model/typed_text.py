@@ -8,3 +8,9 @@ class Typed(str):
     usual form, whatever the form of the column's texts."""
 
     __slots__ = ()
+
+
+class JsonText(str):
+    """A text that the source declares to be JSON. A column of type json takes it as it is."""
+
+    __slots__ = ()

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from penstock.model.column import Column, ColumnType
+from penstock.model.typed_text import JsonText
 from penstock.model.xml_values import Several, TextElement, without_attributes
 from penstock.tables.column_kinds import shown
 from penstock.tables.documents import write_array, write_document
 
-NUMBERS = ({int}, {Decimal}, {int, Decimal})
+NUMBERS = ({int}, {Decimal}, {int, Decimal}, {float})
 TEXTS = ({str}, {str, type(None)})
 
 
@@ -50,6 +51,8 @@ def as_texts(values: Sequence[object], column: Column) -> tuple[Sequence[str | N
             return values, {}  # type: ignore[return-value]  # just looked at each
         if kinds in NUMBERS:
             return list(map(str, values)), {}
+        if kinds - {type(None)} in NUMBERS:
+            return [None if value is None else str(value) for value in values], {}
     texts: list[str | None] = []
     faults: dict[int, str] = {}
     for position, value in enumerate(values):
@@ -65,7 +68,7 @@ def _text(value: object, column: Column) -> str | None:
     if value is None:
         return None
     if column.type is ColumnType.JSON and not isinstance(value, _PassedSeveral):
-        return write_document(value)
+        return str(value) if isinstance(value, JsonText) else write_document(value)
     match value:
         case str():
             return value
