@@ -126,7 +126,7 @@ def test_a_text_that_is_not_utf_8_is_a_reject_and_its_neighbours_are_not() -> No
     binary = pa.array([b"a", b"\xff!", None, b"b"])
     texts = pa.Array.from_buffers(pa.string(), 4, binary.buffers())
     (batch,) = batches_of(parquet({"id": [1, 2, 3, 4], "s": texts}))
-    assert [row["s"] for row in batch.rows] == ["a", None, "b"]
+    assert list(batch.rows) == [{"id": 1, "s": "a"}, {"id": 3, "s": None}, {"id": 4, "s": "b"}]
     assert [batch.position(n).row for n in range(3)] == [1, 3, 4]
     (reject,) = batch.rejects
     assert (reject.position.row, reject.column, reject.position.raw) == (2, "s", '{"id": 2, "s": "\\\\xff!"}')
@@ -227,7 +227,7 @@ def test_a_record_over_the_limit_is_a_reject() -> None:
     data = parquet({"s": ["a", "b" * 6000, "c"]})
     (batch,) = parse([], options, batch_bytes=10**6, ranges=CountedRanges(data))
     assert [reject.reason for reject in batch.rejects] == ["longer than 5,000 bytes"]
-    assert [row["s"] for row in batch.rows] == ["a", "c"]
+    assert list(batch.rows) == [{"s": "a"}, {"s": "c"}]
 
 
 def test_a_row_group_is_refused_by_the_disk_that_it_needs_before_it_is_read() -> None:
@@ -308,5 +308,5 @@ def test_damage_that_ends_the_process_of_the_decoder_is_an_error_of_the_source()
         {"i": range(5000)}, use_dictionary=False, column_encoding="DELTA_BINARY_PACKED", compression="none"
     )
     at = packed.index(b"\x80\x02\x04")  # blocks of 256 values, in 4 parts
-    with pytest.raises(CorruptSourceError, match=r"cannot be decoded at its record 1: .*panicked"):
+    with pytest.raises(CorruptSourceError, match="cannot be decoded at its record 1: Num of bytes exceed"):
         rows_of(packed[:at] + b"\xff" * 12 + packed[at + 12 :])

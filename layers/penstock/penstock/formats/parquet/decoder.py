@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import marshal
+import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from select import select
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from penstock.errors import BlockTooLargeError, ConfigurationError, CorruptSourceError
 from penstock.formats.parquet.decode_process import VERSION
@@ -19,10 +20,16 @@ from penstock.limits import MIB
 
 # Seconds of CPU for one row group: 4 GB of plain values take that long.
 SECONDS = 120
+# Seconds without an answer: of a process that neither works nor ends.
+SILENCE = 300
 # Of a batch that does not fit, or that the process does not survive, so many times fewer rows are tried.
 FEWER = 16
 
 _SCRIPT = Path(__file__).with_name("decode_process.py")
+
+_PIECE = 1 * MIB
+# Bytes of a complaint that are read, and seconds between its lines.
+_COMPLAINT, _PAUSE = 4096, 0.05
 
 Columns = Sequence[Sequence[object]]
 """The values of each column, by physical types: bool, int, float, bytes; groups are dicts, repeated fields lists."""
@@ -39,7 +46,6 @@ class Decoder:
         self._descriptor = descriptor
         self._room = room
         self._process: subprocess.Popen[bytes] | None = None
-        self._told: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -92,33 +98,43 @@ class Decoder:
             yield *answer, size
 
     def _read(self, size: int) -> bytes:
+        """Read so many bytes of an answer. Raises _FailedError as soon as the process complains: it may never die."""
         assert self._process  # noqa: S101  # for mypy: it was started
         assert self._process.stdout  # noqa: S101  # for mypy: it has pipes
-        data = self._process.stdout.read(size)
-        if len(data) < size:
-            raise self._failure()
-        return data
+        assert self._process.stderr  # noqa: S101  # for mypy: as before
+        out, complaints = self._process.stdout.fileno(), self._process.stderr.fileno()
+        data = bytearray()
+        while len(data) < size:
+            ready, _, _ = select([out, complaints], [], [], SILENCE)
+            if not ready:
+                raise _FailedError(f"no answer within {SILENCE} s", is_final=True)
+            if complaints in ready and (said := os.read(complaints, _COMPLAINT)):
+                if select([complaints], [], [], _PAUSE)[0]:
+                    said += os.read(complaints, _COMPLAINT)
+                raise _FailedError(_reason(said.decode(errors="replace")))
+            piece = os.read(out, min(size - len(data), _PIECE)) if out in ready else b""
+            if out in ready and not piece:
+                raise self._failure()
+            data += piece
+        return bytes(data)
 
     def _failure(self) -> _FailedError:
-        """Why the process has ended."""
+        """Why the process has ended without a word."""
         assert self._process  # noqa: S101  # for mypy: it was started
-        assert self._told  # noqa: S101  # for mypy: as the process
         status = self._process.wait()
-        self._told.seek(0)
-        lines = self._told.read(4096).decode(errors="replace").splitlines()
         if status == -signal.SIGXCPU:
             return _FailedError(f"it takes more than {SECONDS} s of CPU", is_final=True)
-        return _FailedError("; ".join(line.strip() for line in lines if line.strip())[:300] or f"status {status}")
+        return _FailedError(f"its decoder ended with status {status}")
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            self._told = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
             limits = [str(self._descriptor), str(self._room), str(SECONDS)]
             self._process = subprocess.Popen(  # noqa: S603  # our own script
                 [sys.executable, "-I", "-S", str(_SCRIPT), *limits, *_folders()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._told,
+                stderr=subprocess.PIPE,
+                bufsize=0,
                 pass_fds=(self._descriptor,),
             )
         return self._process
@@ -129,12 +145,9 @@ class Decoder:
             return
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout, self._told):
+        for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe:
-                try:
-                    pipe.close()
-                except BrokenPipeError:  # of a request that nobody reads
-                    continue
+                pipe.close()
 
 
 class _FailedError(Exception):
@@ -153,6 +166,14 @@ class _FailedError(Exception):
                 f"{name}: record {record:,} of it needs {-(-self.needed // MIB):,} MiB of memory to be decoded"
             )
         return CorruptSourceError(f"{name} cannot be decoded at its record {record:,}: {self.why}", offset=0)
+
+
+def _reason(complaint: str) -> str:
+    """What a panic of Rust says behind the place in its code; else all that the process says."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    return (
+        (lines[1] if "panicked at" in lines[0] and len(lines) > 1 else "; ".join(lines))[:200] if lines else "it failed"
+    )
 
 
 def size_of(value: object) -> int:
