@@ -50,7 +50,8 @@ def run(*arguments: str) -> Result:
 def test_an_unknown_choice_is_an_error_that_lists_the_known_ones() -> None:
     result = run("run", "orders.csv", "--to", "postgresql:orders", "--format", "orc")
     assert result.exit_code == 2
-    assert "'orc' is not one of 'auto', 'csv', 'jsonl', 'json', 'xlsx', 'fixed', 'xml', 'avro', 'parquet'." in result.stderr
+    formats = "'auto', 'csv', 'jsonl', 'json', 'xlsx', 'fixed', 'xml', 'avro', 'parquet'"
+    assert f"'orc' is not one of {formats}." in result.stderr
 
 
 @pytest.fixture
