@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
+from penstock.destinations.iceberg.ports import WrittenFiles
 from penstock.jobs.commit.committing import JobCommits
-from penstock.jobs.commit.ports import CommitStore, WrittenFiles
+from penstock.jobs.commit.ports import CommitStore
 from penstock.model.commit import CommitNote
 from penstock.model.identity import digest
 from penstock.model.job import Claim, Job, Receipt

@@ -17,7 +17,9 @@ from penstock.delivery.attempt import Delivery
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.member_store import MemberObjects
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations.iceberg.ports import JobFiles
 from penstock.errors import LeaseLostError, PenstockError, RetryableError
+from penstock.jobs.commit.waiting import CommitWaiting
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.abort import Aborter
 from penstock.large_jobs.children import Children
@@ -29,6 +31,7 @@ from penstock.large_jobs.plan import Planner, Sizes
 from penstock.large_jobs.plan_members import MemberPlanner
 from penstock.large_jobs.plan_tables import TableSpanPlanner
 from penstock.large_jobs.replacements import ReplacementPlanner
+from penstock.large_jobs.table_commits import CommitLook, TableCommits
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.large_jobs.work import Worker
 from penstock.large_jobs.work_members import MemberWorker
@@ -49,6 +52,7 @@ from penstock.testing import (
     MemoryStateMachine,
     MemoryWorkFiles,
 )
+from penstock.testing.commits import MemoryCatalog, MemoryCommitQueue, MemoryJobFiles
 
 STACK = {"source_bucket": "drops"}
 # The retries of the definition: of a Retryable error, of a killed function, and of abort after any error.
@@ -95,6 +99,9 @@ class Plant:
         self.executions = MemoryExecutionStore(self.jobs)
         self.parts = MemoryPartStore(self.store)
         self.machine = MemoryStateMachine()
+        self.catalog = MemoryCatalog()
+        self.job_files: JobFiles = MemoryJobFiles()
+        self.commit_queue = MemoryCommitQueue()
         self.rejects = MemoryRejectLog()
         self.random = Random(self.seed)
         self.calls: list[str] = []
@@ -134,6 +141,7 @@ class Plant:
             handover=self.handover,
             loads=self.loads,
             failures=self.failures,
+            waiting=CommitWaiting(self.jobs, self.commit_queue),
         )
         return runner.take(source, self.routes, deadline or self.deadlines(), job_id=job_id, receives=receives)
 
@@ -310,11 +318,16 @@ class Plant:
 
     @property
     def finisher(self) -> Finisher:
-        return Finisher(self.files, self.executions, self.parts, self.tables)
+        return Finisher(self.files, self.executions, self.parts, self.tables, lambda: self.commits)
+
+    @property
+    def commits(self) -> TableCommits:
+        return TableCommits(self.executions, self.job_files, lambda: self.catalog, lambda: self.now)
 
     @property
     def aborter(self) -> Aborter:
-        return Aborter(self.opened, self.files, self.executions, self.parts, self.tables)
+        look = CommitLook(lambda: self.catalog, lambda: self.now)
+        return Aborter(self.opened, self.files, self.executions, self.parts, self.tables, look)
 
 
 def redriven(made: Plant, source: Source, job_id: str) -> JobStatus:

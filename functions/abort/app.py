@@ -28,7 +28,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
 
     The event covers what a Catch cannot: an execution that was stopped or timed out, and errors that States.ALL does
     not match. After a caught error both arrive, and the second has no effect.
+
+    ``{"unused": job}``: delete the files of a failed job that no commit of its table has.
     """
+    if "unused" in event:
+        return functions.unused()(event["unused"])
     request = event_of_end(event["detail"]) if "detail" in event else event
     with telemetry.step(request["job"], functions.ended_jobs(), logger, metrics):
         return functions.abort()(request["job"], request["attempt"], request["error"])

@@ -502,7 +502,7 @@ def test_a_finish_that_is_overtaken_by_abort_does_not_empty_the_table(database: 
         return good(store)
 
     with pytest.raises(LeaseLostError):
-        type(finisher)(finisher.files, finisher.executions, finisher.parts, overtaken)(job_id, job_id)
+        type(finisher)(finisher.files, finisher.executions, finisher.parts, overtaken, finisher.commits)(job_id, job_id)
     assert not staged(database)
     assert stored(database) == [(-1, "old")]
 

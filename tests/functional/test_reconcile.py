@@ -17,6 +17,7 @@ from penstock.jobs.reconcile.dead_letters import DeadLetters
 from penstock.jobs.reconcile.due_actions import ActionCheck
 from penstock.jobs.reconcile.due_jobs import ABORTS, RESTARTS, SENDS, Reconciler
 from penstock.jobs.reconcile.reconciler import Reconciliation
+from penstock.jobs.reconcile.unused_files import UnusedLook
 from penstock.jobs.reconcile.uploads import OLD_SECONDS, UploadSweep
 from penstock.jobs.runner import Outcome
 from penstock.limits import EXECUTING_SECONDS, MIB, WAITING_SECONDS, YIELDING_SECONDS
@@ -84,6 +85,7 @@ class Site:
         self.deaf = False
         self.newer: Claim | JobStatus | None = None
         self.asked: list[tuple[str, str]] = []
+        self.unused: list[str] = []
 
     def abort(self, job_id: str, execution: str, error: Mapping[str, str]) -> None:
         self.asked.append((execution, error["Error"]))
@@ -93,7 +95,8 @@ class Site:
     @property
     def reconciler(self) -> Reconciler:
         plant = self.plant
-        return Reconciler(self.open_jobs, self.queue, plant.machine, self.abort, lambda: plant.now)
+        clock = lambda: plant.now  # noqa: E731
+        return Reconciler(self.open_jobs, self.queue, plant.machine, self.abort, plant.commit_queue, clock)
 
     def run(self) -> Mapping[str, int]:
         self.letters.hidden = 0
@@ -102,6 +105,7 @@ class Site:
             self.reconciler,
             UploadSweep(self.open_jobs, self.uploads, lambda: self.plant.now),
             DeadLetters(self.open_jobs, self.letters, lambda: self.plant.routes),
+            UnusedLook(self.open_jobs, self.unused.append),
             ActionCheck(MemoryAfterStore(self.plant.jobs), lambda: self.plant.now),
         )(ManualDeadline(100.0))
 

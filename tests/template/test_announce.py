@@ -35,7 +35,7 @@ def test_only_ends_of_jobs_invoke_it_and_of_failures_only_on_request(mapping: di
     (one,) = mapping["FilterCriteria"]["Filters"]
     condition, failures, every = one["Pattern"]["Fn::If"]
     assert condition == "AnnounceFailuresOnly"
-    assert states(every) == {str(state) for state in ENDS}
+    assert states(every) == {str(state.stored) for state in ENDS}
     assert states(failures) == {str(JobState.FAILED)}
 
 

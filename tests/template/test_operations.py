@@ -71,12 +71,13 @@ def test_ingest_reconcile_and_work_know_the_state_machine(resources: Resources) 
 
 
 def test_every_function_takes_memory_timeout_runtime_and_architecture_from_the_parameters(resources: Resources) -> None:
-    # The reconciler, `after` and `announce` do not read files, so their memory is fixed. A copy of S3 may take long. A
-    # user waits for `check`.
+    # The reconciler, `after`, `announce` and `commit` read no files, so their memory is fixed. A copy of S3 may take
+    # long. A user waits for `check`.
     own = {
         "ReconcileFunction": (512, 120),
         "AnnounceFunction": (256, 120),
         "AfterFunction": (512, 900),
+        "CommitFunction": (1024, 300),
         "CheckFunction": ({"Ref": "MemorySize"}, 120),
     }
     for name, function in functions(resources).items():

@@ -8,7 +8,7 @@ import pytest
 
 from deployed_template import ACCOUNT, REGION, deployed
 
-QUEUES = ("IngestQueue", "DeadLetterQueue")
+QUEUES = ("IngestQueue", "CommitQueue", "DeadLetterQueue")
 TWO_WEEKS = 14 * 86400
 
 Resources = dict[str, dict[str, Any]]
@@ -62,12 +62,34 @@ def test_a_message_that_fails_five_times_goes_to_the_dead_letter_queue(resources
     }
 
 
-def test_the_dead_letter_queue_serves_no_other_queue(resources: Resources) -> None:
-    name = properties(resources, "IngestQueue")["QueueName"]["Fn::Sub"]
-    assert properties(resources, "DeadLetterQueue")["RedriveAllowPolicy"] == {
-        "redrivePermission": "byQueue",
-        "sourceQueueArns": [{"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}],
-    }
+def test_the_dead_letter_queue_serves_no_other_queue(template: dict[str, Any]) -> None:
+    for catalog, names in (("", ["ingest"]), ("https://catalog", ["ingest", "commit"])):
+        resources = deployed(template, {"IcebergCatalog": catalog})["Resources"]
+        queues = [properties(resources, f"{name.title()}Queue")["QueueName"] for name in names]
+        assert properties(resources, "DeadLetterQueue")["RedriveAllowPolicy"] == {
+            "redrivePermission": "byQueue",
+            "sourceQueueArns": [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}" for queue in queues],
+        }
+
+
+def test_a_job_that_waits_for_its_commit_is_tried_five_times(resources: Resources) -> None:
+    queue, function = properties(resources, "CommitQueue"), properties(resources, "CommitFunction")
+    assert queue["RedrivePolicy"] == properties(resources, "IngestQueue")["RedrivePolicy"]
+    assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
+
+
+def test_many_jobs_share_a_commit_and_wait_for_ten_seconds(resources: Resources) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: two functions at once are the least."""
+    mapping = properties(resources, "CommitFunction")["Events"]["Waiting"]["Properties"]
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (1000, 10)
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_without_a_catalog_nothing_of_it_exists(template: dict[str, Any]) -> None:
+    resources = deployed(template, {"IcebergCatalog": ""})["Resources"]
+    assert not [name for name in resources if name.startswith("Commit")]
+    assert "commit" not in str(properties(resources, "IngestFunction"))
 
 
 def test_only_s3_may_send_and_only_for_this_source_bucket_of_this_account(template: dict[str, Any]) -> None:

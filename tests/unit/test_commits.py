@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from committed_jobs import LEASE, TABLE, Dying, Killed, World, job_of
+from penstock.destinations.iceberg.ports import WrittenFiles
 from penstock.errors import AccessDeniedError, CommitInDoubtError, ServiceUnavailableError
 from penstock.jobs.commit.committing import DOUBTS, MOST_FILES
-from penstock.jobs.commit.ports import WrittenFiles
 from penstock.model.commit import TABLE as WHOLE_TABLE
 from penstock.model.table import Mode
 from penstock.testing import ManualDeadline

@@ -12,7 +12,7 @@ GIB = 1024 * MIB
 TIB = 1024 * GIB
 
 # Seconds after which the reconciler looks at a job that nobody has changed meanwhile. A waiting job's message comes
-# back within 15 minutes (`ingest.BACKOFF_CEILING_SECONDS`).
+# back within 15 minutes (`postponing.BACKOFF_CEILING_SECONDS`).
 WAITING_SECONDS = 960.0
 YIELDING_SECONDS = 60.0
 EXECUTING_SECONDS = 600.0

@@ -65,6 +65,9 @@ class Settings:
     # Bytes above which `after` copies an object in parts of so many bytes; 0 for what S3 copies at once. For tests.
     copy_bytes: int = 0
 
+    # The queue of the function `commit`; empty where there is none.
+    commit_queue_url: str = ""
+
     # ARN of the topic to which `announce` publishes; empty for none. The stack that it names.
     events_topic: str = ""
     stack: str = ""
@@ -103,6 +106,7 @@ class Settings:
             "PENSTOCK_EVENTS_TOPIC",
             "PENSTOCK_STACK",
             "PENSTOCK_COPY_BYTES",
+            "PENSTOCK_COMMIT_QUEUE_URL",
         }
     )
 
@@ -171,4 +175,5 @@ class Settings:
             after_actions=environment.get("PENSTOCK_AFTER_ACTIONS", "") or "none",
             events_topic=environment.get("PENSTOCK_EVENTS_TOPIC", ""),
             stack=environment.get("PENSTOCK_STACK", ""),
+            commit_queue_url=environment.get("PENSTOCK_COMMIT_QUEUE_URL", ""),
         )

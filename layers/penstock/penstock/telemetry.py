@@ -27,6 +27,7 @@ from penstock.model.object import Source
 if TYPE_CHECKING:
     from penstock.jobs.after.records import Acted
     from penstock.jobs.announce.announcer import Announced
+    from penstock.jobs.commit.messages import CommitReport
 
 STATES = {
     None: "JobsWaiting",
@@ -42,6 +43,7 @@ RECONCILED = {
     "aborted": "JobsAborted",
     "ended": "JobsEnded",
     "uploads": "UploadsEnded",
+    "unused": "UnusedFilesAsked",
     "recorded": "JobsRecorded",
     "asked": "ActionsAskedAgain",
     "after_failed": "ActionsFailed",
@@ -116,6 +118,18 @@ def acted(done: Acted, logger: Logger, metrics: Metrics) -> None:
         logger.warning("action returned", extra={"error": type(error).__name__, "reason": str(error)})
     for name, count in counts.items():
         metrics.add_metric(name, MetricUnit.Count, count)
+    metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
+
+
+def committed(done: CommitReport, ended: EndedJobs, logger: Logger, metrics: Metrics) -> None:
+    """Write a log line for each job that waits still, and one for the others; measure the jobs that ended."""
+    for problem in done.problems:
+        logger.error("message returned: it names no job", extra={"error": str(problem), "hint": problem.hint})
+    for job_id, error in done.left.items():
+        fields = {"job_id": job_id, "error": type(error).__name__, "reason": str(error)}
+        logger.warning("job waits for its commit", extra=fields)
+    logger.info("committed", extra={"jobs": len(ended.jobs), "waiting": len(done.left)})
+    ended.measure(metrics)
     metrics.add_metric("PeakMemory", MetricUnit.Megabytes, peak_memory() / MIB)
 
 

@@ -29,7 +29,14 @@ class AbortFunction:
                 "by an earlier release, do not name its function `abort`",
                 hint="Deploy the stack again, then redrive the job.",
             )
-        payload = json.dumps({"job": job_id, "attempt": execution, "error": dict(error)})
+        self._invoke({"job": job_id, "attempt": execution, "error": dict(error)})
+
+    def delete_unused(self, job_id: str) -> None:
+        """Let `abort` delete the files of a failed job that no commit has."""
+        self._invoke({"unused": job_id})
+
+    def _invoke(self, request: Mapping[str, object]) -> None:
+        payload = json.dumps(request)
         with translating(f"lambda:InvokeFunction on {self._name}", missing=ConfigurationError):
             answer = self._client().invoke(FunctionName=self._name, InvocationType=self._type, Payload=payload.encode())
         if answer.get("FunctionError"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from penstock.destinations.bucket.destination import BUCKET
 from penstock.destinations.declaration import Destination
 from penstock.destinations.dynamodb.destination import DYNAMODB
+from penstock.destinations.iceberg.destination import ICEBERG
 from penstock.destinations.parquet.destination import PARQUET
 from penstock.destinations.postgres.destination import POSTGRESQL
 from penstock.errors import ConfigurationError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DESTINATIONS",
     "Destination",
+    "commits_later",
     "destination_named",
     "examples",
     "find_destination",
@@ -41,6 +43,7 @@ register(BUCKET)
 register(POSTGRESQL)
 register(DYNAMODB)
 register(PARQUET)
+register(ICEBERG)
 
 
 def find_destination(uri: str) -> Destination | None:
@@ -55,6 +58,11 @@ def destination_named(name: str) -> Destination:
             f"unknown destination {name!r}", hint=f"This release knows {', '.join(sorted(DESTINATIONS))}."
         )
     return DESTINATIONS[name]
+
+
+def commits_later(name: str) -> bool:
+    """Whether the rows of a source become visible by a commit of their table. Archives have no destination."""
+    return name in DESTINATIONS and DESTINATIONS[name].commits_later
 
 
 def examples() -> str:

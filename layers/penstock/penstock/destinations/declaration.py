@@ -33,6 +33,7 @@ class Destination:
     - ``has_ledger``: an interrupted load resumes, and a complete load is known by its id.
     - ``shares_commits``: several small sources may commit together.
     - ``charges_rows``: each row is a request that costs.
+    - ``commits_later``: the rows of a source are files that become visible by one commit of their table.
     - ``takes_dsn``: `penstock run` reaches it by the URI of a database (``--dsn``).
     - ``writes_files``: its rows become files, with options of their own (`FileOptions`).
     - ``has_places``: its tables are prefixes in buckets, and their names are templates of URIs.
@@ -53,6 +54,7 @@ class Destination:
     has_ledger: bool = False
     shares_commits: bool = False
     charges_rows: bool = False
+    commits_later: bool = False
     takes_dsn: bool = False
     writes_files: bool = False
     has_places: bool = False

@@ -25,7 +25,7 @@ OUTPUTS = (
 LAYERS = {
     "PenstockLayer": None,
     "LakeLayer": ("check", "index", "ingest", "plan", "work"),
-    "IcebergLayer": ("abort", "finish", "plan"),
+    "IcebergLayer": ("abort", "commit", "finish", "plan"),
 }
 _LAYER = "AWS::Lambda::LayerVersion"
 _RULE = "AWS::Events::Rule"

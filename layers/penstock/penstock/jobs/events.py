@@ -65,7 +65,7 @@ class DeadLetter:
 
 
 def read_dead_letter(body: str) -> DeadLetter:
-    """Read a dead letter: a message of the queue, or the record that Lambda writes of a failed asynchronous call.
+    """Read a dead letter: a message of a queue, or the record that Lambda writes of a failed asynchronous call.
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
     """
@@ -73,7 +73,8 @@ def read_dead_letter(body: str) -> DeadLetter:
         letter = json.loads(body)
         if isinstance(letter, dict) and "requestPayload" in letter:
             letter = letter["requestPayload"]
-        if isinstance(letter, dict) and "attempt" in letter and isinstance(letter.get("job"), str):
+        is_of_job = isinstance(letter, dict) and ("attempt" in letter or "table" in letter)
+        if is_of_job and isinstance(letter.get("job"), str):
             return DeadLetter(job_id=letter["job"])
         return DeadLetter(_sources(letter), str(letter.get(JOB, "")))
     except (InvalidEventError, ValueError, RecursionError):

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import TypeGuard
 
 from penstock.destinations import destination_named
-from penstock.errors import ConfigurationError, InvalidEventError, JobInProgressError, PenstockError, noting
+from penstock.errors import ConfigurationError, InvalidEventError, PenstockError, noting
 from penstock.jobs.events import Message, read_event
 from penstock.jobs.ports import MessageQueue
+from penstock.jobs.postponing import postponed_seconds
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.limits import SMALL_OBJECT
 from penstock.model.job import Job
@@ -20,13 +21,6 @@ from penstock.model.object import Source
 from penstock.model.route import Route
 from penstock.model.source import Deadline
 from penstock.routes import Routes, destination_of
-
-# Backoff of a message that returns to the queue: 30 s, doubled with every receive, at most 15 minutes. Five receives
-# (the redrive policy) then outlast the longest invocation, so that a copy of an event whose job runs in another
-# invocation does not become a dead letter.
-BACKOFF_SECONDS = 30
-BACKOFF_CEILING_SECONDS = 900
-
 
 LoadTogether = Callable[[Sequence[Job], Deadline], Mapping[str, Outcome]]
 """Runs several small jobs together. Returns the outcomes of the jobs that it finished, by job id."""
@@ -113,13 +107,10 @@ class Ingest:
     def _postpone(self, message: Message, retry: PenstockError) -> None:
         if not message.id:
             return
-        ceiling = min(BACKOFF_SECONDS * 2 ** (message.receives - 1), BACKOFF_CEILING_SECONDS)
-        seconds = ceiling / 2 + self.jitter() * ceiling / 2
-        if isinstance(retry, JobInProgressError):
-            seconds = max(seconds, retry.retry_after + 1)
+        seconds = postponed_seconds(message.receives, self.jitter(), retry)
         # If this fails, the message still returns, after the visibility timeout of the queue.
         with noting(retry, "the message could not be postponed"):
-            self.queue.postpone(message.queue_arn, message.receipt_handle, int(seconds))
+            self.queue.postpone(message.queue_arn, message.receipt_handle, seconds)
 
 
 def _is_shared(route: Route | None) -> TypeGuard[Route]:

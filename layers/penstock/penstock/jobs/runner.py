@@ -12,6 +12,7 @@ from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.committed_result import own_result
 from penstock.delivery.member_store import member_head
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations import commits_later
 from penstock.destinations.bucket.result_metadata import known_order
 from penstock.errors import (
     NotEnoughTimeError,
@@ -25,6 +26,7 @@ from penstock.errors import (
     YieldedError,
     noting,
 )
+from penstock.jobs.commit.waiting import CommitWaiting
 from penstock.jobs.lease_heartbeat import Heartbeat
 from penstock.jobs.ports import JobStore
 from penstock.jobs.repeats import repeat
@@ -66,7 +68,8 @@ class JobRunner:
     """Runs jobs, with one delivery for each destination. Times are in seconds, ``memory`` is in bytes.
 
     ``loads`` return, by destination, the receipt of a job whose table load is already complete; ``failures`` let it
-    report that a job has failed, with the number of its attempts and redrives.
+    report that a job has failed, with the number of its attempts and redrives. ``waiting`` is for destinations that
+    commit later.
     """
 
     objects: ObjectStore
@@ -80,6 +83,7 @@ class JobRunner:
     memory: int = 0
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
     failures: Mapping[str, Callable[[Job, PenstockError, int, int], None]] = field(default_factory=dict)
+    waiting: CommitWaiting | None = None
 
     def take(
         self,
@@ -135,8 +139,7 @@ class JobRunner:
         except SupersededError as error:
             return replace(outcome, state=JobState.SUPERSEDED, failure=Failure.of(error))
         if isinstance(claim, JobStatus):
-            self._supersede(job.id, claim.job_id)  # if another job delivers the same bytes
-            return replace(outcome, state=claim.state, job_id=claim.job_id, repeat=True, failure=claim.failure)
+            return self._ended(job, claim, outcome)
         # A moved object is gone from its key, and no version of it is older for that.
         claim = replace(claim, refusal=claim.refusal or (None if claim.location else stale))
         heartbeat = Heartbeat(self.jobs, claim, self.lease, self.heartbeat_every, self.clock, asked)
@@ -160,11 +163,30 @@ class JobRunner:
                 # An earlier attempt may have begun to load, and this one may have failed before it could.
                 with self._releasing(claim):
                     report(job, error, claim.number, claim.redrives)
-            self.jobs.close(claim, state, failure=Failure.of(error))
+            self._fail(job, claim, state, error)
             return replace(outcome, state=state, failure=Failure.of(error))
         except YieldedError as error:
             self.jobs.yield_to(claim, error)
             raise
+        return self._completed(job, claim, receipt, outcome)
+
+    def _ended(self, job: Job, status: JobStatus, outcome: Outcome) -> Outcome:
+        """Return the outcome of a source whose job nobody may claim."""
+        self._supersede(job.id, status.job_id)  # if another job delivers the same bytes
+        if self.waiting and status.state is JobState.COMMITTING and not status.commit.id:
+            self.waiting.announce(status)  # an attempt may have been killed before it could
+        return replace(outcome, state=status.state, job_id=status.job_id, repeat=True, failure=status.failure)
+
+    def _fail(self, job: Job, claim: Claim, state: JobState, error: PenstockError) -> None:
+        if self.waiting and commits_later(job.route.store):
+            self.jobs.note_unused(job.id)
+        self.jobs.close(claim, state, failure=Failure.of(error))
+
+    def _completed(self, job: Job, claim: Claim, receipt: Receipt, outcome: Outcome) -> Outcome:
+        """End a job that was delivered, or let it wait for the commit of its table."""
+        if self.waiting and commits_later(job.route.store) and not receipt.repeat_of:
+            self.waiting(claim, job, receipt)
+            return replace(outcome, state=JobState.COMMITTING, receipt=receipt)
         self.jobs.close(claim, JobState.SUCCEEDED, receipt=receipt)
         return replace(outcome, state=JobState.SUCCEEDED, receipt=receipt)
 

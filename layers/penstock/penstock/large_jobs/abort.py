@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from penstock.codecs import codec_by_name
 from penstock.delivery.committed_result import own_result
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations import commits_later
 from penstock.destinations.ports import PartStore
 from penstock.errors import PenstockError, PermanentError
 from penstock.large_jobs.committed_spans import committed_spans
@@ -21,11 +22,15 @@ from penstock.large_jobs.member_batches import running_members
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.large_jobs.replacements import abort_replacements
 from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
+from penstock.large_jobs.table_commits import CommitLook, CommitState
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.route import MEMBERS
 from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
+
+_IN_DOUBT = "nobody can tell whether its commit is in the table, so none of its files was deleted"
+_LOOK = "Look into the history of the table for the job's id. A redrive looks again, and commits only what is not in."
 
 # Errors of Step Functions that hide the error of the step.
 _GENERAL = {"States.ExceedToleratedFailureThreshold", "States.TaskFailed", "States.Timeout"}
@@ -40,6 +45,7 @@ class Aborter:
     executions: ExecutionStore
     parts: PartStore
     tables: Callable[[str], TableSteps]
+    look: CommitLook
 
     def __call__(self, job_id: str, execution: str, error: Mapping[str, object]) -> dict[str, object]:
         """Abort the uploads, drop staging tables, and end the job as failed or superseded.
@@ -59,6 +65,8 @@ class Aborter:
         failure = self._failure(status, execution, error)
         if isinstance(folder.find_plan(), MemberBatches):
             self._end_members(folder, failure)
+        if commits_later(status.store):
+            return self._end_commit(status, folder, execution, failure)
         self._end_uploads(status, folder, execution)
         state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
         spec = folder.find(JobSpec, JOB_SPEC)
@@ -77,6 +85,29 @@ class Aborter:
             self.tables(status.store).record_end(job_id, spec, state, "" if receipt else failure.message)
         self.executions.end(job_id, execution, state, receipt=receipt, failure=None if receipt else failure)
         return {"job": job_id, "state": str(state), "error": failure.error}
+
+    def _end_commit(self, status: JobStatus, folder: JobFolder, execution: str, failure: Failure) -> dict[str, object]:
+        """End a job whose files become visible by a commit. Its files are deleted later, if the commit is not in."""
+        spec, steps = folder.find(JobSpec, JOB_SPEC), self.tables(status.store)
+        steps.fence(status.job_id, execution)
+        known, note = self.look(status)
+        ended: dict[str, object] = {"job": status.job_id, "error": failure.error}
+        if known is CommitState.PENDING:
+            # The reconciler calls `abort` again.
+            return ended | {"state": str(JobState.EXECUTING)}
+        if known is CommitState.IN:
+            receipt = self._committed(execution, spec, folder.find_plan()) or _receipt_of(status)
+            receipt = replace(receipt, warnings=(*receipt.warnings, LOADED))
+            self.executions.end(status.job_id, execution, JobState.SUCCEEDED, receipt=receipt, commit=note)
+            return ended | {"state": str(JobState.SUCCEEDED)}
+        state = JobState.SUPERSEDED if is_superseded(failure.error) else JobState.FAILED
+        if known is CommitState.DOUBT:
+            state, failure = JobState.IN_DOUBT, replace(failure, message=f"{failure.message}; {_IN_DOUBT}", hint=_LOOK)
+        else:
+            self.executions.note_unused(status.job_id)
+            steps.abort(status.job_id)
+        self.executions.end(status.job_id, execution, state, failure=failure, commit=note)
+        return ended | {"state": str(state)}
 
     def _without_record(self, folder: JobFolder, execution: str) -> dict[str, object]:
         """Handle a job whose record was deleted: there is no record to write, but an upload may be open."""
@@ -150,6 +181,14 @@ class Aborter:
             return None
         return receipt
 
+    def _committed(self, execution: str, spec: JobSpec | None, plan: SpanPlan | None) -> Receipt | None:
+        """Return the receipt of all spans of a job whose commit is in, if its files and receipts still exist."""
+        if spec is None or plan is None:
+            return None
+        found = self.executions.receipts(spec.job.id, execution, plan.numbers)
+        receipts = [found[number] for number in plan.numbers if number in found]
+        return joined(spec, plan, receipts) if len(receipts) == len(plan.numbers) else None
+
     def _with_committed(self, folder: JobFolder, spec: JobSpec | None, failure: Failure) -> Failure:
         """Add the committed records to the failure. A source that was not split has done this itself."""
         plan = folder.find_plan()
@@ -175,3 +214,10 @@ class Aborter:
         if recorded and (is_permanent(recorded.error) or reported.error in _GENERAL):
             return recorded
         return explained(reported, status.source)
+
+
+def _receipt_of(status: JobStatus) -> Receipt:
+    """Return what the record of a job tells of its delivery."""
+    done = status.progress
+    codec = codec_by_name(status.source)
+    return Receipt(done.bytes_in, done.bytes_out, 0, 0, codec, rows=done.rows, rejects=done.rejects)

@@ -9,6 +9,7 @@ from functools import partial, reduce
 from penstock.codecs import crc32_combine
 from penstock.delivery.bucket import UPLOADS
 from penstock.delivery.replaced_tables import replaces_tables
+from penstock.destinations import commits_later
 from penstock.destinations.bucket.result_metadata import publish_rule
 from penstock.destinations.ports import PartStore
 from penstock.errors import (
@@ -24,6 +25,7 @@ from penstock.large_jobs.plan import EXECUTION_SECONDS
 from penstock.large_jobs.ports import ExecutionStore, WorkFiles
 from penstock.large_jobs.replacements import swap_members
 from penstock.large_jobs.span_plan import MemberBatches, ObjectSpans, SpanPlan, TableSpans
+from penstock.large_jobs.table_commits import TableCommits
 from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.column import FieldCounts
 from penstock.model.job import Job, Receipt
@@ -41,12 +43,13 @@ DONE, AGAIN, YIELDED, CHILDREN = "done", "again", "yielded", "children"
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Publishes the results of all spans."""
+    """Publishes the results of all spans. ``commits`` are for destinations that commit later."""
 
     files: WorkFiles
     executions: ExecutionStore
     parts: PartStore
     tables: Callable[[str], TableSteps]
+    commits: Callable[[], TableCommits]
 
     def __call__(self, job_id: str, execution: str, round_: int = 0) -> dict[str, object]:
         """Check every receipt, publish, and end the job. A job that has succeeded does not change.
@@ -113,12 +116,19 @@ class Finisher:
                 steps.check_rejects(spec, plan.table_plan, total)
                 check_paths(plan.table_plan, fields_of(plan, receipts))
                 self._check_order(spec.job)
+                self._commit_files(spec.job, plan, execution)
                 end = steps.finish(spec, plan.table_plan, total, holder=execution)
                 return replace(with_move(total, end.moved, spec.job.id), changes=end.changes)
             case ObjectSpans():
                 upload = folder.get(Upload, upload_name(execution, round_))
                 return self._publish(_Delivery(spec, execution, round_, upload), total)
+            case _:
+                self._commit_files(spec.job, plan, execution)
         return total
+
+    def _commit_files(self, job: Job, plan: SpanPlan, execution: str) -> None:
+        if commits_later(job.route.store):
+            self.commits().commit(job, execution, plan.numbers)
 
     def _check_order(self, job: Job) -> None:
         """Raises SupersededError if the job replaces rows, and a newer version of its source or archive was begun."""

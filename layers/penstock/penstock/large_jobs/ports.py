@@ -134,5 +134,6 @@ class ExecutionStore(Protocol):
         *,
         receipt: Receipt | None = None,
         failure: Failure | None = None,
+        commit: CommitNote | None = None,
     ) -> bool:
-        """End the job in a final state. Returns False if this execution has already ended it."""
+        """End the job in a final state, with its ``commit``. Returns False if this execution has already ended it."""

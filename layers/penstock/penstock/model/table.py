@@ -50,7 +50,8 @@ class Table:
     transaction at the end. ``inferred``: the columns are those of a sample; ``spare`` are other columns of the table,
     for fields that appear after the sample. ``rescue`` is the column that keeps what no other one takes, as one JSON
     object for each row; with ``rescue_values`` also values of the wrong type. ``files``: options of the files of
-    destinations that write some."""
+    destinations that write some. ``replaces``: what a new version of the source replaces, the whole table or the
+    partitions that it has rows for."""
 
     name: str
     columns: tuple[Column, ...] = ()
@@ -66,6 +67,7 @@ class Table:
     rescue: str = field(default="", metadata=OMIT_DEFAULT)
     rescue_values: bool = field(default=False, metadata=OMIT_DEFAULT)
     files: FileOptions = field(default=NO_FILE_OPTIONS, metadata=OMIT_DEFAULT)
+    replaces: str = field(default="", metadata=OMIT_DEFAULT)
 
     @property
     def grows(self) -> bool:

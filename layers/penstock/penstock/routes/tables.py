@@ -43,6 +43,9 @@ def _plan(route: Fields, parse: ParseOptions, destination: Destination, name: st
     groups = tuple(re.compile(key_pattern).groupindex)
     plan = TablePlan(parse, max_rejects=max_rejects, key_pattern=key_pattern)
     if route.has("choice"):
+        if destination.commits_later:
+            one = f"a commit is for one table. Write destination = {destination.example!r}, and a route for each table"
+            raise route.complain("choice", f"is not for {destination.name}: {one}")
         if name or route.has("table"):
             use = f"write destination = {destination.name!r}, without a table"
             raise route.complain("choice", f"already names the tables: {use}")
@@ -91,6 +94,7 @@ def _table(fields: Fields, name: str, destination: Destination, groups: Collecti
         rescue=fields.text("rescue") if fields.has("rescue") else "",
         rescue_values=fields.flag("rescue_values", False),  # noqa: FBT003  (the default)
         files=_file_options(fields),
+        replaces=fields.text("replaces", ""),
     )
     fields.refuse_unknown()
     _check(fields, table, destination)

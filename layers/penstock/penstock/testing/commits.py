@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from penstock.destinations.iceberg.ports import Commit, Committed, IcebergTable
-from penstock.errors import CommitInDoubtError, InvalidTableError
-from penstock.jobs.commit.ports import WrittenFiles
+from penstock.destinations.iceberg.ports import Commit, Committed, IcebergTable, WrittenFiles
+from penstock.errors import CommitInDoubtError, DestinationMissingError, InvalidTableError
 from penstock.model.commit import CommitBatch
 from penstock.model.data_file import DataFile
 from penstock.model.job import Failure
@@ -168,7 +167,8 @@ class MemoryCatalog:
         return Committed(self.tables[commit.table][-1].id)
 
     def find(self, table: str, commit_id: str, base: int | None) -> int | None:
-        self._current(table)
+        if table not in self.tables:
+            raise CommitInDoubtError(f"{table}: the table does not exist any more")
         for snapshot in reversed(self.tables[table]):
             if snapshot.id == base:
                 return None
@@ -182,7 +182,7 @@ class MemoryCatalog:
 
     def _current(self, table: str) -> int | None:
         if table not in self.tables:
-            raise InvalidTableError(f"table {table} does not exist")
+            raise DestinationMissingError(f"table {table} does not exist")
         snapshots = self.tables[table]
         return snapshots[-1].id if snapshots else None
 

@@ -283,6 +283,7 @@ class MemoryExecutionStore:
         *,
         receipt: Receipt | None = None,
         failure: Failure | None = None,
+        commit: CommitNote | None = None,
     ) -> bool:
         status = self.jobs.jobs[job_id]
         if status.execution == execution and status.state.final:
@@ -292,6 +293,8 @@ class MemoryExecutionStore:
         if status.state.final:
             raise LeaseLostError(f"job {job_id}: it has ended")
         self.jobs.end(job_id, state, receipt=receipt, failure=failure)
+        if commit:
+            self.jobs.change(job_id, commit=commit)
         return True
 
     def _check(self, job_id: str, execution: str) -> None:

@@ -9,6 +9,7 @@ from functools import cache, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from penstock.aws.commit_queue import SqsCommits
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.lambda_context import LambdaContext, LambdaDeadline
 from penstock.aws.queue import SqsQueue
@@ -20,6 +21,7 @@ from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
 from penstock.destinations import DESTINATIONS
 from penstock.errors import PenstockError
+from penstock.jobs.commit.waiting import CommitWaiting
 from penstock.jobs.ingest import Ingest, LoadTogether
 from penstock.jobs.runner import JobRunner, Outcome
 from penstock.large_jobs.failure_recorder import FailureRecorder
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     from penstock.delivery.table import TableDelivery
     from penstock.jobs.after.records import AfterRecords
     from penstock.jobs.announce.announcer import Announced
+    from penstock.jobs.commit.messages import CommitMessages
     from penstock.jobs.reconcile.reconciler import Reconciliation
+    from penstock.jobs.reconcile.unused_files import UnusedFiles
     from penstock.large_jobs.abort import Aborter
     from penstock.large_jobs.table_steps import TableSteps
     from penstock.wiring.large_jobs import Steps
@@ -81,6 +85,11 @@ def abort() -> Aborter:
     return _steps().abort()
 
 
+def unused() -> UnusedFiles:
+    """Build what deletes the files of failed jobs."""
+    return _steps().unused()
+
+
 @cache
 def reconcile() -> Reconciliation:
     """Build the reconciler, once per execution environment."""
@@ -111,6 +120,15 @@ def after() -> AfterRecords:
         from penstock.wiring.after import build_after  # noqa: PLC0415  # only this function needs it
 
         return build_after(Settings.from_environment())
+
+
+@cache
+def commit() -> CommitMessages:
+    """Build the function `commit`, once per execution environment."""
+    with _frozen():
+        from penstock.wiring.commit import build_commits  # noqa: PLC0415  # only this function needs it
+
+        return build_commits(Settings.from_environment(), ended_jobs().note)
 
 
 @cache
@@ -159,6 +177,7 @@ def build_ingest(settings: Settings) -> Ingest:
         margin=settings.margin_seconds,
         handover=handover(settings, objects, s3, dynamodb),
         memory=settings.memory,
+        waiting=CommitWaiting(jobs, SqsCommits(sqs_client, settings.commit_queue_url)),
     )
     together = _lazy_batches(lambda: _tables().small_batches(settings, s3, jobs, budget))
     return Ingest(runner, SqsQueue(sqs_client), routes, together)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from penstock.aws.jobs_table.job_store import DynamoJobStore
@@ -28,6 +28,7 @@ from penstock.large_jobs.plan import Planner, Sizes
 from penstock.large_jobs.plan_members import MemberPlanner
 from penstock.large_jobs.plan_tables import TableSpanPlanner
 from penstock.large_jobs.replacements import ReplacementPlanner
+from penstock.large_jobs.table_commits import CommitLook, TableCommits
 from penstock.large_jobs.work import Worker
 from penstock.large_jobs.work_members import MemberWorker
 from penstock.limits import Budget, fair_workers
@@ -40,6 +41,8 @@ from penstock.wiring.objects import member_objects
 from penstock.wiring.routes import routes_reader
 
 if TYPE_CHECKING:
+    from penstock.destinations.iceberg.ports import CommitFinder
+    from penstock.jobs.reconcile.unused_files import UnusedFiles
     from penstock.large_jobs.table_steps import TableSteps
 
 
@@ -123,10 +126,38 @@ class Steps:
         return MemberWorker(self.executions, self._loader(), Children(jobs, start), settings.margin_seconds)
 
     def finish(self) -> Finisher:
-        return Finisher(self.files, self.executions, self.parts, self.tables)
+        return Finisher(self.files, self.executions, self.parts, self.tables, self.commits)
 
     def abort(self) -> Aborter:
-        return Aborter(self.objects, self.files, self.executions, self.parts, self.tables)
+        look = CommitLook(self._finder)
+        return Aborter(self.objects, self.files, self.executions, self.parts, self.tables, look)
+
+    def commits(self) -> TableCommits:
+        """Build what makes the files of large jobs visible in tables."""
+        from penstock.wiring.iceberg import committer_of_stack, job_files  # noqa: PLC0415  # few jobs need it
+
+        committer = partial(committer_of_stack, self.settings, lambda: self.s3)
+        return TableCommits(self.executions, job_files(self.settings, self.s3), committer)
+
+    def unused(self) -> UnusedFiles:
+        """Build what deletes the files of failed jobs."""
+        from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs  # noqa: PLC0415  # as above
+        from penstock.destinations.iceberg.destination import NAME  # noqa: PLC0415  # as above
+        from penstock.jobs.reconcile.unused_files import UnusedFiles  # noqa: PLC0415  # as above
+
+        settings, steps = self.settings, self.tables(NAME)
+        open_jobs = DynamoOpenJobs(dynamodb_client(), settings.jobs_table, retention_days=settings.job_retention_days)
+
+        def remove(job_id: str) -> None:
+            steps.fence(job_id, "")
+            steps.abort(job_id)
+
+        return UnusedFiles(open_jobs, self._finder, remove)
+
+    def _finder(self) -> CommitFinder:
+        from penstock.wiring.iceberg import finder_of_stack  # noqa: PLC0415  # as above
+
+        return finder_of_stack(self.settings, lambda: self.s3)
 
     def _loader(self) -> ArchiveLoader:
         return ArchiveLoader(self.objects, self._deliveries(), self.budget, self._loads(), self._begun())

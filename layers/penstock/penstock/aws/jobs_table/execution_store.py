@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from penstock.aws.backoff import Backoff
 from penstock.aws.jobs_table.attributes import plain
-from penstock.aws.jobs_table.commit_items import commit_fields, state_fields, state_of
+from penstock.aws.jobs_table.commit_items import commit_fields, commit_of, state_fields, state_of
 from penstock.aws.jobs_table.items import (
     COUNTERS,
     MEMBERS,
@@ -202,6 +202,7 @@ class DynamoExecutionStore:
         *,
         receipt: Receipt | None = None,
         failure: Failure | None = None,
+        commit: CommitNote | None = None,
     ) -> bool:
         now = self._clock()
         item = self._table.item(job_key(job_id))
@@ -215,6 +216,8 @@ class DynamoExecutionStore:
             fields |= delivered(receipt) | {"spans_done": int(item.get("spans", 0))}
         if failure:
             fields["failure"] = asdict(failure)
+        if commit and commit != commit_of(item):
+            fields |= commit_fields(commit)
         # A job that has succeeded does not keep the failure of an earlier execution.
         cured = ("failure",) if state is JobState.SUCCEEDED and failure is None else ()
         written = self._write(job_id, execution, fields, condition=_OURS_OR_REVOKED, remove=cured)

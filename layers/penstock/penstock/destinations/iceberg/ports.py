@@ -130,3 +130,21 @@ class Committer(CommitFinder, Protocol):
         Raises CommitInDoubtError if that search fails too, so that nobody knows whether the files are in, and
         PublishConflictError if other writers were faster in all tries.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """The files that the spans of a job have written. ``spec_id`` is that of the partition values, ``size`` the bytes
+    of the records that name them, and ``missing`` the spans without a record."""
+
+    files: tuple[DataFile, ...] = ()
+    spec_id: int = 0
+    size: int = 0
+    missing: int = 0
+
+
+class JobFiles(Protocol):
+    """The files that jobs have written, by the records of their spans."""
+
+    def read(self, job_id: str, spans: Sequence[int] = ()) -> WrittenFiles:
+        """Return the files of some spans; without ``spans``, of a job in one piece."""

@@ -138,6 +138,7 @@ class LakeSink(PlainSink):
         record = self._before
         if not record.is_done:
             record = SpanFiles(self._token, DONE, self._reached, self._finished(), self._places())
+            record = replace(record, spec_id=self._spec_id())
             if self._ended():
                 raise LeaseLostError(f"span {self._span} of job {self._job_id} was written after the end of its job")
             if self._record:
@@ -220,6 +221,9 @@ class LakeSink(PlainSink):
 
     def _places(self) -> tuple[str, ...]:
         return tuple(table.place for table in self._lake.values())
+
+    def _spec_id(self) -> int:
+        return next((table.spec_id for table in self._lake.values()), 0)
 
     def _open_stored(self, table: LakeTable, folders: str, number: int) -> StoredFile:
         attempt = self._token if table.is_per_attempt else ""

@@ -59,7 +59,8 @@ class SpanFile:
 class SpanFiles:
     """The files of one span. ``token`` is the attempt that wrote it, ``loaded`` what it has loaded. ``places`` are the
     locations of its tables, under which an attempt that was killed may have left uploads. ``is_end``: ``loaded`` is
-    what all spans of the job have loaded, and this is its end."""
+    what all spans of the job have loaded, and this is its end. ``spec_id`` is that of the partition values, for a table
+    of Iceberg."""
 
     token: str
     state: str = OPEN
@@ -67,6 +68,7 @@ class SpanFiles:
     files: tuple[SpanFile, ...] = ()
     places: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     is_end: bool = field(default=False, metadata=OMIT_DEFAULT)
+    spec_id: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @property
     def is_done(self) -> bool:
@@ -108,7 +110,7 @@ class SpanRecord:
 
     @property
     def key(self) -> str:
-        return f"{folder_of(self.job_id)}{self.span:05d}.json"
+        return record_key(self.job_id, self.span)
 
     def read(self) -> SpanFiles | None:
         """Return the current record."""
@@ -164,6 +166,11 @@ class SpanRecord:
     def _read(self) -> Versioned | None:
         found = self.store.read(self.key)
         return (from_json(SpanFiles, found[0]), found[1]) if found else None
+
+
+def record_key(job_id: str, span: int) -> str:
+    """Return the key of a record."""
+    return f"{folder_of(job_id)}{span:05d}.json"
 
 
 def folder_of(job_id: str) -> str:

@@ -26,11 +26,12 @@ from functools import cached_property, partial
 from itertools import groupby
 from typing import TypeVar
 
-from penstock.destinations.iceberg.ports import Commit, Committer
+from penstock.destinations.iceberg.ports import Commit, Committer, JobFiles, WrittenFiles
 from penstock.errors import (
     AccessDeniedError,
     CommitInDoubtError,
     ConfigurationError,
+    DestinationMissingError,
     IncompleteJobError,
     JobInProgressError,
     NotEnoughTimeError,
@@ -39,7 +40,7 @@ from penstock.errors import (
     RetryableError,
     SupersededError,
 )
-from penstock.jobs.commit.ports import CommitStore, JobFiles, WrittenFiles
+from penstock.jobs.commit.ports import CommitStore
 from penstock.limits import MIB
 from penstock.model.commit import TABLE, CommitBatch
 from penstock.model.job import Failure
@@ -56,7 +57,7 @@ READ_AHEAD = 64
 DOUBTS = 3
 
 # Errors that all jobs of a table have in common.
-_COMMON = (AccessDeniedError, ConfigurationError)
+_COMMON = (AccessDeniedError, ConfigurationError, DestinationMissingError)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -231,22 +232,12 @@ class _TableCommits:
     def _refused(self, batch: CommitBatch, portion: Sequence[_Ready], error: PermanentError) -> None:
         """Find out which jobs a batch fails for, by halves. The others succeed."""
         middle = (len(portion) + 1) // 2
-        if len(portion) == 1 or self._is_common(batch, error):
+        if len(portion) == 1 or isinstance(error, _COMMON):
             self._close([ready.job for ready in portion], batch, JobState.FAILED, error)
             return
         for half in (portion[:middle], portion[middle:]):
             with self._leaving([ready.job for ready in half]):
                 self._commit_together(half)
-
-    def _is_common(self, batch: CommitBatch, error: PermanentError) -> bool:
-        """Whether the table, and not a file, is the cause of an error."""
-        if isinstance(error, _COMMON):
-            return True
-        try:
-            self.committer.find(self.table, batch.id, batch.base)
-        except PermanentError:
-            return True
-        return False
 
     def _doubt(self, batch: CommitBatch, jobs: Sequence[JobStatus], error: CommitInDoubtError) -> None:
         """End jobs in doubt after some attempts; before, raise the error."""

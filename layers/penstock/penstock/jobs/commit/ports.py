@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from penstock.model.commit import CommitBatch
-from penstock.model.data_file import DataFile
 from penstock.model.job import Failure
 from penstock.model.job_status import JobState, JobStatus
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFiles:
-    """The files that the spans of a job have written. ``spec_id`` is that of the partition values, ``size`` the bytes
-    of the records that name them, and ``missing`` the spans without a record."""
-
-    files: tuple[DataFile, ...] = ()
-    spec_id: int = 0
-    size: int = 0
-    missing: int = 0
-
-
-class JobFiles(Protocol):
-    """The files that jobs have written, by the records of their spans."""
-
-    def read(self, job_id: str, spans: Sequence[int] = ()) -> WrittenFiles:
-        """Return the files of some spans; without ``spans``, of a job in one piece."""
 
 
 class CommitQueue(Protocol):

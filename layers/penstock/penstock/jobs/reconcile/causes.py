@@ -41,6 +41,15 @@ def _how(status: JobStatus) -> str:
     return f"the last time by a crash, or out of memory ({used})"
 
 
+def not_committed(status: JobStatus) -> Failure:
+    """Return the failure of a job whose files were not committed, however often it was announced."""
+    error = AttemptsExhaustedError(
+        f"{status.source}: its files wait for a commit of {status.target}, which was asked for {status.sends} times",
+        hint="The log of the function commit says why. Fix the cause, then redrive the job.",
+    )
+    return Failure.of(error)
+
+
 def left_behind(status: JobStatus, failure: Failure, aborts: int) -> Failure:
     """Return the failure of a job that could not be cleaned up. Its message lists what may be left."""
     left = [f"multipart upload {upload_id} to {status.target}" for upload_id in status.uploads]

@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from penstock.errors import PenstockError, ServiceUnavailableError
+from penstock.jobs.commit.ports import CommitQueue
 from penstock.jobs.events import notification
 from penstock.jobs.ports import EventQueue, OpenJobs
-from penstock.jobs.reconcile.causes import cause_of, left_behind
+from penstock.jobs.reconcile.causes import cause_of, left_behind, not_committed
 from penstock.large_jobs.failure_recorder import failure_of_step
 from penstock.large_jobs.ports import StateMachine
-from penstock.limits import EXECUTING_SECONDS, WAITING_SECONDS, YIELDING_SECONDS
+from penstock.limits import COMMITTING_SECONDS, EXECUTING_SECONDS, WAITING_SECONDS, YIELDING_SECONDS
 from penstock.model.job import Failure
 from penstock.model.job_status import Execution, JobState, JobStatus
 from penstock.model.source import Deadline
@@ -45,6 +46,7 @@ class Reconciler:
     queue: EventQueue
     machine: StateMachine
     abort: Abort
+    commits: CommitQueue
     clock: Callable[[], float]
     margin: float = 10.0
 
@@ -74,6 +76,8 @@ class Reconciler:
         return errors
 
     def _look(self, status: JobStatus) -> str:
+        if status.state is JobState.COMMITTING:
+            return self._committing(status)
         if status.state is JobState.WAITING and status.yields_to:
             return self._yielding(status)
         if status.state is JobState.RUNNING and status.lease_until > self.clock():
@@ -111,6 +115,18 @@ class Reconciler:
         if newer and not newer.state.final:
             return self._later(status, self.clock() + YIELDING_SECONDS)
         return self._restart(status)
+
+    def _committing(self, status: JobStatus) -> str:
+        """Announce a job once more whose files wait for their commit. After many times, it ends."""
+        if status.sends >= SENDS:
+            state = JobState.IN_DOUBT if status.commit.id else JobState.FAILED
+            self.open_jobs.end(status, state, not_committed(status))
+            return "ended"
+        wait = min(COMMITTING_SECONDS * 2**status.sends, LONGEST_WAIT_SECONDS)
+        if self.open_jobs.send_again(status, self.clock() + wait):
+            self.commits.send(status.target.partition(":")[2], status.job_id)
+            return "restarted"
+        return "left"
 
     def _restart(self, status: JobStatus) -> str:
         wait = min(WAITING_SECONDS * 2**status.sends, LONGEST_WAIT_SECONDS)
