@@ -89,10 +89,16 @@ class FaultyCatalog:
 class Lake:
     """A table, with what commits to it, and what reads it."""
 
-    def __init__(self, backend: IcebergBackend, spec: PartitionSpec | None = None, schema: Schema = SCHEMA) -> None:
+    def __init__(
+        self,
+        backend: IcebergBackend,
+        spec: PartitionSpec | None = None,
+        schema: Schema | pa.Schema = SCHEMA,
+        properties: dict[str, str] | None = None,
+    ) -> None:
         self.backend = backend
         self.name = backend.new_name()
-        options: dict[str, Any] = {"partition_spec": spec} if spec else {}
+        options: dict[str, Any] = {"properties": properties or {}, **({"partition_spec": spec} if spec else {})}
         backend.foreign.create_table(self.name, schema, **options)
         self.bases: list[int | None] = []
 

@@ -227,7 +227,7 @@ class _State:
         target = min(TARGET_BYTES, _number(self.properties.get("commit.manifest.target-size-bytes"), TARGET_BYTES))
         small, size = [], 0
         for one in manifests:
-            is_candidate = one.content is ManifestContent.DATA and one.partition_spec_id == self.spec.spec_id
+            is_candidate = one.content == ManifestContent.DATA and one.partition_spec_id == self.spec.spec_id
             if is_candidate and size + one.manifest_length <= target:
                 small.append(one)
                 size += one.manifest_length
@@ -282,7 +282,7 @@ def _replaced(
             yield state.files.entry(status, entry.data_file, entry)
 
     for manifest in manifests:
-        if manifest.content is not ManifestContent.DATA:
+        if manifest.content != ManifestContent.DATA:  # of version 1 it is a number
             # Of partitions that stay, deletes are still needed; the others apply to no file any more.
             if not state.replaces_all or manifest.added_snapshot_id in window.all:
                 yield manifest
