@@ -12,6 +12,7 @@ from contract.object_backends import BUDGET, ObjectBackend
 from penstock.aws.s3.source import READ_AHEAD
 from penstock.errors import SourceChangedError, SourceGoneError, SupersededError
 from penstock.model.object import Source
+from penstock.model.source import RangeReader
 
 DRAUGHT = BUDGET.read_chunk
 RANGE = READ_AHEAD * DRAUGHT
@@ -45,6 +46,15 @@ def test_a_source_can_be_read_again(objects: ObjectBackend) -> None:
     data = data_of(DRAUGHT + 1)
     source = objects.store.open_source(objects.put(objects.plain, "key", data))
     assert b"".join(source.chunks()) == b"".join(source.chunks()) == data
+
+
+def test_any_range_of_a_source_can_be_read(objects: ObjectBackend) -> None:
+    data = data_of(2 * DRAUGHT + 1)
+    source = objects.store.open_source(objects.put(objects.versioned, "key", data))
+    assert isinstance(source, RangeReader)
+    for start, end in ((0, 1), (5, 5), (DRAUGHT - 1, 2 * DRAUGHT), (2 * DRAUGHT, len(data))):
+        chunks = list(source.read(start, end))
+        assert (all(chunks), b"".join(chunks)) == (True, data[start:end])
 
 
 @pytest.mark.parametrize("key", ["a b+c%2Bd&e=f.gz", "naïve/日本語/😀.gz", "x" * 1024, "é" * 512])

@@ -271,21 +271,25 @@ class MemoryObjectStore:
 
 
 class MemoryObjectSource:
-    """One pinned source of a MemoryObjectStore. Implements ``ByteSource``; looks at the store before every piece."""
+    """One pinned source of a MemoryObjectStore. Implements ``ByteSource`` and ``RangeReader``; looks at the store
+    before every piece."""
 
     def __init__(self, store: MemoryObjectStore, source: Source, piece: int, start: int, end: int) -> None:
         self._store = store
         self._source = source
         self._piece = piece
-        self._range = range(start, end, piece)
+        self._range = start, end
 
     @property
     def size(self) -> int:
         return self._source.size
 
     def chunks(self) -> Generator[bytes, None, None]:
-        for start in self._range:
-            yield self._pinned().data[start : min(start + self._piece, self._range.stop)]
+        yield from self.read(*self._range)
+
+    def read(self, start: int, end: int) -> Generator[bytes, None, None]:
+        for at in range(start, end, self._piece):
+            yield self._pinned().data[at : min(at + self._piece, end)]
 
     def _pinned(self) -> StoredObject:
         source = self._source
