@@ -87,6 +87,7 @@ CONDITIONAL: Mapping[str, str] = {
     "s3tables:PutTableData": _LAKE,
     "s3tables:UpdateTableMetadataLocation": _LAKE,
     "sqs:SendMessage": f"to the queue of commits: {_LAKE}",
+    "lambda:InvokeFunction": f"to create tables: {_LAKE}",
     "rds-db:connect": "RDS checks it when a password made by IAM comes in",
     "secretsmanager:GetSecretValue": "that of a database: tests/contract/test_postgres_connect.py, without a role",
 }

@@ -66,12 +66,28 @@ Examples:
     default="",
     metavar="DST",
     shell_complete=complete_file,
-    help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, parquet:FOLDER/, "
+    help="FILE, FOLDER/, s3://BUCKET/KEY, postgresql:TABLE, dynamodb:TABLE, iceberg:NAMESPACE.TABLE, parquet:FOLDER/, "
     "parquet:s3://BUCKET/PREFIX/, or - for standard output. FILE.parquet becomes a Parquet file.",
 )
 @route_options("A routes.toml that names the destination; also s3://.")
 @table_options
 @click.option("--dsn", default="", envvar="PENSTOCK_POSTGRES_DSN", show_envvar=True, help="The PostgreSQL database.")
+@click.option(
+    "--catalog",
+    default="",
+    envvar="PENSTOCK_ICEBERG_CATALOG",
+    show_envvar=True,
+    metavar="CATALOG",
+    help="The catalog of Iceberg tables: glue, the ARN of an S3 table bucket, https://..., or sqlite:///FILE.",
+)
+@click.option(
+    "--warehouse",
+    default="",
+    envvar="PENSTOCK_ICEBERG_WAREHOUSE",
+    show_envvar=True,
+    metavar="URI",
+    help="Where new Iceberg tables lie: s3://BUCKET/PREFIX, or a folder for sqlite.",
+)
 @click.option("--again", is_flag=True, help="Repeat a load that is complete.")
 @click.option(
     "--rejects",
@@ -115,6 +131,8 @@ def run(
     codec: str,
     table: TableOptions,
     dsn: str,
+    catalog: str,
+    warehouse: str,
     again: bool,
     rejects: Path | None,
     members: tuple[str, ...],
@@ -150,8 +168,7 @@ def run(
         raise click.UsageError("--route needs --routes or --stack, not --to.")
     if not to and (given := table.given):
         raise click.UsageError(f"{given[0]} needs --to; with a route, the route sets it.")
-    if to and _is_given("dsn") and not _takes_dsn(to):
-        raise click.UsageError(f"--dsn is for a table of a database, but --to is {to}.")
+    _check_connection(to)
     if to == STDOUT and output.as_json:
         raise click.UsageError("--json and --to - both need standard output.")
     if to == STDOUT and sys.stdout is None:
@@ -167,6 +184,8 @@ def run(
                 as_key=as_key,
                 codec=codec,
                 dsn=dsn,
+                catalog=catalog,
+                warehouse=warehouse,
                 again=again,
                 rejects=rejects,
                 members=members,
@@ -207,9 +226,13 @@ def _is_given(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
-def _takes_dsn(to: str) -> bool:
+def _check_connection(to: str) -> None:
+    """Raises UsageError for a database or a catalog of another destination."""
     found = find_destination(to)
-    return found is not None and found.takes_dsn
+    if to and _is_given("dsn") and not (found and found.takes_dsn):
+        raise click.UsageError(f"--dsn is for a table of a database, but --to is {to}.")
+    if to and _is_given("catalog") and not (found and found.commits_later):
+        raise click.UsageError(f"--catalog is for an Iceberg table, but --to is {to}.")
 
 
 class _Progress:

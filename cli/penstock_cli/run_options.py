@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from penstock.model.commit import PARTITIONS, TABLE
 from penstock.model.file_options import COMPRESSIONS
 from penstock.model.parse_options import Extra, Format, LineLength, Trim, Units
 from penstock.model.table import Evolve, Mode
@@ -55,6 +56,7 @@ class TableOptions:
     evolve: str | None = None
     rescue: str | None = None
     rescue_values: bool = False
+    replaces: str | None = None
     partition_by: tuple[str, ...] = ()
     file_size: str | None = None
     row_group_size: str | None = None
@@ -103,6 +105,7 @@ class TableOptions:
             "evolve": self.evolve,
             "rescue": self.rescue,
             "rescue_values": self.rescue_values,
+            "replaces": self.replaces,
             "partition_by": [name for names in self.partition_by for name in names.split(",")],
             "file_size": self.file_size,
             "row_group_size": self.row_group_size,
@@ -188,6 +191,11 @@ def table_options(command: Callable[..., R]) -> Callable[..., R]:
         "or as A,B.",
     )
     @click.option("--file-size", metavar="SIZE", help="Size of Parquet files, such as 128MiB.  [default: 256MiB]")
+    @click.option(
+        "--replaces",
+        type=click.Choice([TABLE, PARTITIONS]),
+        help="What --mode replace replaces in an Iceberg table.  [default: table]",
+    )
     @click.option("--row-group-size", metavar="SIZE", help="Bytes of the rows of a row group.  [default: by memory]")
     @click.option("--compression", type=_one_of(COMPRESSIONS), help="Compression of Parquet files.  [default: zstd]")
     @click.option(

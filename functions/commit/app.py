@@ -23,7 +23,12 @@ tracer = Tracer(auto_patch=False)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """A batch of the commit queue -> the messages that must be delivered again."""
+    """A batch of the commit queue -> the messages that must be delivered again.
+
+    ``{"prepare": table}`` from a function that may not change tables: create the table of a route, or add columns.
+    """
+    if "prepare" in event:
+        return functions.prepare(event["prepare"])
     done = functions.commit()(event, functions.deadline(context))
     telemetry.committed(done, functions.ended_jobs(), logger, metrics)
     return done.response

@@ -34,6 +34,7 @@ COMMITTING = {"CommitRole", "FinishRole", "PlanRole"}
 # What the parameters of Iceberg allow.
 ON_ICEBERG = {
     ("AnnounceToCommit", "UseIceberg"),
+    ("AskForTables", "UseIceberg"),
     ("ReadGlueTables", "UseGlue"),
     ("CreateGlueTables", "UseGlue"),
     ("ChangeGlueTables", "UseGlue"),

@@ -67,6 +67,8 @@ class Settings:
 
     # The queue of the function `commit`; empty where there is none.
     commit_queue_url: str = ""
+    # The function `commit`, for functions that may not change tables themselves.
+    commit_function: str = ""
 
     # ARN of the topic to which `announce` publishes; empty for none. The stack that it names.
     events_topic: str = ""
@@ -107,6 +109,7 @@ class Settings:
             "PENSTOCK_STACK",
             "PENSTOCK_COPY_BYTES",
             "PENSTOCK_COMMIT_QUEUE_URL",
+            "PENSTOCK_COMMIT_FUNCTION",
         }
     )
 
@@ -176,4 +179,5 @@ class Settings:
             events_topic=environment.get("PENSTOCK_EVENTS_TOPIC", ""),
             stack=environment.get("PENSTOCK_STACK", ""),
             commit_queue_url=environment.get("PENSTOCK_COMMIT_QUEUE_URL", ""),
+            commit_function=environment.get("PENSTOCK_COMMIT_FUNCTION", ""),
         )

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.utils import parse_timestamp
 
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
@@ -50,6 +51,17 @@ class Access:
                 raise ConfigurationError(str(error), hint="Correct --endpoint-url or --region.") from error
         self._clients.callback(created.close)
         return created
+
+    def credentials(self) -> Any:
+        """Return the credentials that clients use, for requests that no client sends."""
+        if self.access_key_id:
+            return Credentials(self.access_key_id, self.secret_access_key)
+        return self._session.get_credentials()
+
+    @property
+    def region_name(self) -> str:
+        """The region of clients; empty if none is set."""
+        return self.region or str(self._session.get_config_variable("region") or "")
 
     def close(self) -> None:
         """Close the connections of all clients created so far."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
+    from penstock.destinations.iceberg.ports import IcebergAccess
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -21,7 +23,8 @@ class Environment:
     ``item_client(workers)`` creates the DynamoDB client that writes items. ``jobs_client`` and ``jobs_table`` store the
     bookmarks of loads; without a table there are no bookmarks. ``s3_client`` writes files, ``work_bucket`` holds the
     records of their spans; without one there are none. ``no_database`` is the message and the hint of the error
-    that no database is configured.
+    that no database is configured. ``iceberg`` opens the catalog of Iceberg tables, and ``no_catalog`` is the error if
+    there is none.
     """
 
     budget: Budget
@@ -37,3 +40,5 @@ class Environment:
     s3_client: Callable[[], S3Client] | None = None
     work_bucket: str = ""
     no_database: tuple[str, str] = ("no database is named", "Name one.")
+    iceberg: Callable[[], IcebergAccess] | None = None
+    no_catalog: tuple[str, str] = ("no Iceberg catalog is named", "Name one.")

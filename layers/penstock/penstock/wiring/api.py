@@ -105,12 +105,15 @@ def prepare_run(
     evolve: Literal["fail", "ignore", "add", "widen"] | None = None,
     rescue: str | None = None,
     rescue_values: bool = False,
+    replaces: Literal["table", "partitions"] | None = None,
     partition_by: Sequence[str] = (),
     file_size: int | str | None = None,
     row_group_size: int | str | None = None,
     compression: Literal["zstd", "snappy", "gzip", "none"] | None = None,
     max_rejects: float | str = 0,
     dsn: str = "",
+    catalog: str = "",
+    warehouse: str = "",
     again: bool = False,
     rejects: Name | None = None,
     members: Sequence[str] = (),
@@ -124,13 +127,14 @@ def prepare_run(
     """Check the options of `run` and find the source. Leaving the block closes all connections to AWS.
 
     ``source`` is a path, ``s3://BUCKET/KEY``, any URI that smart_open reads, or ``-`` for standard input. ``to`` is a
-    path, ``s3://BUCKET/KEY``, ``postgresql:TABLE``, ``dynamodb:TABLE``, ``parquet:FOLDER/``, ``parquet:s3://...`` or
-    ``-`` for standard output. A name that ends in ``.parquet`` is one Parquet file. Instead of ``to``, ``routes`` names
-    a routes file, and ``route`` one of its routes. ``as_key`` is the key that routes see. ``stack`` names a deployed
-    stack. ``dsn`` is the PostgreSQL database, ``memory`` a limit in MB. ``again`` repeats a complete load. ``members``
-    are patterns of the members of an archive that are delivered; ``!`` excludes, and the last match decides.
-    ``password`` is that of the encrypted members of a zip; text is encoded in UTF-8. The other options are those of
-    docs/tables.md and need a table as ``to``.
+    path, ``s3://BUCKET/KEY``, ``postgresql:TABLE``, ``dynamodb:TABLE``, ``iceberg:NAMESPACE.TABLE``,
+    ``parquet:FOLDER/``, ``parquet:s3://...`` or ``-`` for standard output. A name that ends in ``.parquet`` is one
+    Parquet file. Instead of ``to``, ``routes`` names a routes file, and ``route`` one of its routes. ``as_key`` is the
+    key that routes see. ``stack`` names a deployed stack. ``dsn`` is the PostgreSQL database; ``catalog`` and
+    ``warehouse`` are those of Iceberg tables: see docs/iceberg.md. ``memory`` is a limit in MB. ``again`` repeats a
+    complete load. ``members`` are patterns of the members of an archive that are delivered; ``!`` excludes, and the
+    last match decides. ``password`` is that of the encrypted members of a zip; text is encoded in UTF-8. The other
+    options are those of docs/tables.md and need a table as ``to``.
 
     Raises InvalidRouteError for options that contradict each other, ConfigurationError, FileError, SourceGoneError.
     """
@@ -183,6 +187,7 @@ def prepare_run(
         "evolve": evolve,
         "rescue": rescue,
         "rescue_values": rescue_values or None,
+        "replaces": replaces,
         "partition_by": list(partition_by) or None,
         "file_size": file_size,
         "row_group_size": row_group_size,
@@ -192,7 +197,7 @@ def prepare_run(
     spec = DestinationSpec(os.fspath(to), codec, str(max_rejects), _given(parse), _given(table)).of(as_key or text)
     with closing(runs.CliClients(profile, region, endpoint_url)) as clients:
         secret = password.encode() if isinstance(password, str) else password
-        runner = runs.Runner(clients, memory * MIB, dsn, secret)
+        runner = runs.Runner(clients, memory * MIB, dsn, secret, catalog, warehouse)
         archive: PreparedArchive | None
         if to:
             archive = prepare_by_destination(runner, text, as_key, spec, options)

@@ -131,6 +131,13 @@ def commit() -> CommitMessages:
         return build_commits(Settings.from_environment(), ended_jobs().note)
 
 
+def prepare(request: Mapping[str, object]) -> dict[str, object]:
+    """Create or change the table of a request."""
+    from penstock.wiring.commit import prepare_table  # noqa: PLC0415  # only `commit` needs it
+
+    return prepare_table(Settings.from_environment(), request)
+
+
 @cache
 def announce() -> Callable[[Mapping[str, Any]], Announced]:
     """Build the announcer of the changes in an event of the jobs table's stream, once per execution environment."""

@@ -7,17 +7,22 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.aws.errors import translating
-from penstock.aws.session import DEFAULT_CONFIG, secrets_client, session
+from penstock.aws.session import DEFAULT_CONFIG, lambda_client, secrets_client, session
 from penstock.destinations.iceberg.catalog import Catalog
 from penstock.destinations.iceberg.catalogs import (
     CatalogClients,
+    CatalogKind,
     CatalogSettings,
     open_catalog,
     storage_of,
 )
 from penstock.destinations.iceberg.finder import CatalogFinder
 from penstock.destinations.iceberg.job_files import RecordedFiles
+from penstock.destinations.iceberg.ports import IcebergAccess, TableEditor
+from penstock.destinations.iceberg.preparation import InvokedEditor
+from penstock.destinations.iceberg.reader import CatalogTableReader
 from penstock.destinations.iceberg.storage import Storage
+from penstock.destinations.iceberg.table_editor import CatalogTableEditor
 from penstock.destinations.parquet.versioned_files import S3VersionedFiles
 from penstock.errors import ConfigurationError
 from penstock.settings import Settings
@@ -27,20 +32,14 @@ if TYPE_CHECKING:
 
     from penstock.destinations.iceberg.committer import IcebergCommitter
 
-NO_CATALOG = (
-    "a route loads an Iceberg table, but the stack has no catalog",
-    "Deploy with IcebergCatalog: glue, the ARN of an S3 table bucket, or the URI of a REST catalog.",
-)
-
 
 def catalog_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> tuple[Catalog, Storage]:
     """Open the catalog of a stack. Nothing is sent. Raises ConfigurationError if the stack has none."""
     if not settings.iceberg_catalog:
-        raise ConfigurationError(NO_CATALOG[0], hint=NO_CATALOG[1])
+        raise ConfigurationError("the stack has no catalog of Iceberg tables", hint="Deploy with IcebergCatalog.")
     clients = CatalogClients(_client, session().get_credentials, session().get_config_variable("region"), _secret)
     storage = storage_of(clients, s3)
-    wanted = CatalogSettings(settings.iceberg_catalog, settings.iceberg_warehouse, settings.iceberg_secret)
-    return open_catalog(wanted, clients, storage), storage
+    return open_catalog(settings_of(settings), clients, storage), storage
 
 
 def committer_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> IcebergCommitter:
@@ -49,6 +48,26 @@ def committer_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> Iceber
 
     catalog, storage = catalog_of_stack(settings, s3)
     return IcebergCommitter(catalog, storage)
+
+
+def access_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> IcebergAccess:
+    """Return what the sinks of a stack's functions need. Those that may not change tables ask the function `commit`."""
+    catalog, storage = catalog_of_stack(settings, s3)
+    editor: TableEditor = CatalogTableEditor(catalog)
+    if settings.commit_function:
+        editor = InvokedEditor(lambda_client, settings.commit_function)
+    removes = settings_of(settings).kind is CatalogKind.S3_TABLES
+    return IcebergAccess(CatalogTableReader(catalog), editor, None if removes else storage.delete)
+
+
+def editor_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> TableEditor:
+    """Build what creates and changes tables."""
+    return CatalogTableEditor(catalog_of_stack(settings, s3)[0])
+
+
+def settings_of(settings: Settings) -> CatalogSettings:
+    """Return the catalog that a stack names."""
+    return CatalogSettings(settings.iceberg_catalog, settings.iceberg_warehouse, settings.iceberg_secret)
 
 
 def finder_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> CatalogFinder:

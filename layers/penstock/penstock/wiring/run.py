@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.delivery.attempt import Attempt
@@ -67,6 +68,9 @@ __all__ = [
 ]
 
 
+if TYPE_CHECKING:
+    from penstock.destinations.iceberg.ports import IcebergAccess
+
 STDOUT = 1
 
 
@@ -100,7 +104,7 @@ class RunResult:
 @dataclass(frozen=True)
 class Runner:
     """Runs jobs within ``memory`` bytes. ``dsn`` names the database of PostgreSQL routes; ``password`` is that of
-    encrypted members.
+    encrypted members. ``catalog`` is that of Iceberg tables, and ``warehouse`` where new ones lie.
 
     Raises PenstockError, with hints for the user of a command.
     """
@@ -109,6 +113,8 @@ class Runner:
     memory: int
     dsn: str = ""
     password: bytes = field(default=b"", repr=False)
+    catalog: str = ""
+    warehouse: str = ""
     budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:
@@ -222,6 +228,11 @@ class Runner:
             load_id=resumption.load_id,
         )
 
+    def _iceberg(self) -> IcebergAccess:
+        from penstock.wiring.iceberg_command import access_of_command  # noqa: PLC0415  # only for Iceberg tables
+
+        return access_of_command(self.clients, self.catalog, self.warehouse, lambda: self.clients.s3(self.budget))
+
     def tables(self, store: str) -> TableStore:
         """Open a destination of rows."""
         environment = Environment(
@@ -230,6 +241,8 @@ class Runner:
             dsn=self.dsn,
             s3_client=lambda: self.clients.s3(self.budget),
             no_database=("no database is given", "Give --dsn, or set PENSTOCK_POSTGRES_DSN."),
+            iceberg=self._iceberg if self.catalog else None,
+            no_catalog=("no Iceberg catalog is given", "Give --catalog, or set PENSTOCK_ICEBERG_CATALOG."),
         )
         return open_tables(destination_named(store), environment)
 

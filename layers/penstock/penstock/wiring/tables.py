@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.aws.dynamodb_client import records_client
@@ -24,12 +25,20 @@ from penstock.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from penstock.destinations.iceberg.ports import IcebergAccess
+
 # The EphemeralStorage of the function in template.yaml.
 TMP_BYTES = 512 * MIB
 
 _NO_DATABASE = (
     "a route loads into PostgreSQL, but the stack has no database",
     "Deploy with PostgresSecretArn (a DSN or the JSON of an RDS secret in Secrets Manager).",
+)
+
+
+NO_CATALOG = (
+    "a route loads an Iceberg table, but the stack has no catalog",
+    "Deploy with IcebergCatalog: glue, the ARN of an S3 table bucket, or the URI of a REST catalog.",
 )
 
 
@@ -65,6 +74,12 @@ def table_steps(settings: Settings, store: str, objects: ObjectStore, s3: S3Clie
     return TableSteps(delivery, tables.open_sink, rejects, form_of(store), budget, tables.open_swap)
 
 
+def _iceberg(settings: Settings, s3: S3Client) -> IcebergAccess:
+    from penstock.wiring.iceberg import access_of_stack  # noqa: PLC0415  # only routes to Iceberg need it
+
+    return access_of_stack(settings, lambda: s3)
+
+
 def form_of(store: str) -> Form:
     """Return the form of a destination's rows."""
     return destination_named(store).row_form
@@ -86,5 +101,7 @@ def tables_of_stack(settings: Settings, store: str, budget: Budget, s3: S3Client
         s3_client=lambda: s3,
         work_bucket=settings.work_bucket,
         no_database=_NO_DATABASE,
+        iceberg=partial(_iceberg, settings, s3) if settings.iceberg_catalog else None,
+        no_catalog=NO_CATALOG,
     )
     return open_tables(destination_named(store), environment)

@@ -148,3 +148,14 @@ class JobFiles(Protocol):
 
     def read(self, job_id: str, spans: Sequence[int] = ()) -> WrittenFiles:
         """Return the files of some spans; without ``spans``, of a job in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class IcebergAccess:
+    """What a destination needs of the catalog. ``delete`` deletes a data file by its URI; None: the catalog removes
+    unreferenced files itself. ``committer``: a load is committed by its own sink, without a function `commit`."""
+
+    reader: TableReader
+    editor: TableEditor
+    delete: Callable[[str], None] | None = None
+    committer: Callable[[], Committer] | None = None
