@@ -62,7 +62,7 @@ def test_manifests_of_other_partition_specs_and_large_ones_are_not_merged(lake: 
 
 
 def test_a_commit_of_many_files_has_several_manifests(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifests, "TARGET_BYTES", 5000)
+    monkeypatch.setattr(manifests, "TARGET_BYTES", 8000)
     file = lake.file("a", [1])
     files = [DataFile(f"{file.uri}{number}", 1, 1, columns=file.columns) for number in range(500)]
     lake.commit("c1", *files)

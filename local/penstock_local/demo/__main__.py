@@ -24,6 +24,7 @@ from penstock.settings import Settings
 from penstock.wiring.functions import build_job_store
 from penstock_local.demo.checks import find_problem, unexpected_leftovers
 from penstock_local.demo.display import Progress, load_table, table, write_line
+from penstock_local.demo.lake_samples import parquet_sample
 from penstock_local.demo.load_samples import LoadSample, create_media_tables, load_samples
 from penstock_local.demo.samples import ROWS, Sample, Uploaded, samples
 from penstock_local.interrupt import sigterm_exits
@@ -83,6 +84,8 @@ def demo(directory: Path, rows: int) -> int:
         write_line("Loading records into PostgreSQL and DynamoDB\n")
         create_media_tables(stack)
         loaded = [load(stack, routes, store, sample) for sample in load_samples()]
+        write_line("Writing records to a lake\n")
+        loaded.append(load(stack, routes, store, parquet_sample()))
     outcomes = [_outcome(*row) for row in zip(files, statuses, problems, strict=True)]
     write_line(
         table([(sample.key, found, text) for sample, found, text in zip(files, statuses, outcomes, strict=True)])
