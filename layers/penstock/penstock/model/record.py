@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from penstock.model.column import Column
@@ -53,7 +53,8 @@ class RawCsv:
     """Rows as CSV whose values are all valid (see `tables.raw_csv`), for PostgreSQL to read unchanged.
 
     UTF-8, without a header; each of the ``count`` rows ends with LF. ``names`` are the columns of the table, one for
-    each field of a row; an empty field, quoted or not, is null.
+    each field of a row; an empty field, quoted or not, is null. ``arrays`` are the same columns as Arrow arrays, for a
+    destination that takes these.
     """
 
     text: bytes
@@ -61,6 +62,7 @@ class RawCsv:
     names: tuple[str, ...]
     delimiter: str
     quote: str
+    arrays: Sequence[object] | None = field(default=None, repr=False, compare=False)
 
 
 CsvValidator: TypeAlias = Callable[[bytes], RawCsv | None]

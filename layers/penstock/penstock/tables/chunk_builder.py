@@ -16,7 +16,6 @@ from penstock.tables.field_watch import FieldWatch, declared_columns
 from penstock.tables.forms import FORMS, Form
 from penstock.tables.late_columns import LateColumns
 from penstock.tables.protection import redacted, without_raw
-from penstock.tables.raw_csv import csv_validator
 from penstock.tables.row_converter import RowConverter
 from penstock.tables.table_router import TableRouter
 
@@ -76,9 +75,8 @@ class ChunkBuilder:
 
     def validator(self, names: tuple[str, ...], delimiter: str, quote: str) -> CsvValidator | None:
         """Recognises batches of a CSV that need not be parsed (see `raw_csv`); None where every batch is parsed."""
-        if not self.table or not FORMS[self.form].raw_csv:
-            return None
-        return csv_validator(self.table, names, delimiter, quote)
+        create = FORMS[self.form].raw_csv
+        return create(self.table, names, delimiter, quote) if self.table and create else None
 
     def chunk(self, number: int, batch: Batch) -> tuple[Chunk, tuple[Reject, ...]]:
         """Chunk ``number`` of its span, and all rejects in the order of the records, those of the parser included."""

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.model.load import Rows
+from penstock.model.record import CsvValidator
 from penstock.model.table import Form as Form  # noqa: PLC0414  # mypy wants an alias on what is passed on
+from penstock.model.table import Table
+from penstock.tables.arrow_csv import arrow_csv_validator
+from penstock.tables.raw_csv import csv_validator
 
 if TYPE_CHECKING:
     from penstock.tables.column_kinds import ColumnKind
@@ -27,14 +31,15 @@ class RowForm:
 
     ``values(kind, texts)``: the column of texts that are all in the common form. None: the texts themselves travel, by
     reference. ``value(kind, text, value, as_written)``: one value that was read from ``text``. With ``as_written``, its
-    column stores the text as it is. ``raw_csv``: rows may also travel as valid CSV (see `penstock.tables.raw_csv`).
+    column stores the text as it is. ``raw_csv`` creates what recognises rows that may also travel as valid CSV (see
+    `penstock.tables.raw_csv`).
     ``finish`` completes the rows of a batch, for example columns to one Arrow batch. ``texts``: the form of columns
     that hold texts, if it is another one.
     """
 
     value: Callable[[ColumnKind, str, object, bool], object]
     values: Callable[[ColumnKind, Sequence[str]], Iterable[object]] | None = None
-    raw_csv: bool = False
+    raw_csv: Callable[[Table, Sequence[str], str, str], CsvValidator | None] | None = None
     finish: Callable[[Rows], Rows] = unchanged
     texts: RowForm | None = None
 
@@ -52,9 +57,9 @@ def _values(kind: ColumnKind, texts: Sequence[str]) -> Iterable[object]:
 
 
 # The registry: one line for each form.
-_TEXTS = RowForm(_text, raw_csv=True)
+_TEXTS = RowForm(_text, raw_csv=csv_validator)
 FORMS: dict[Form, RowForm] = {
     Form.TEXT: _TEXTS,
     Form.VALUE: RowForm(_value, _values),
-    Form.ARROW: RowForm(_value, _values, texts=_TEXTS),
+    Form.ARROW: RowForm(_value, _values, raw_csv=arrow_csv_validator, texts=_TEXTS),
 }

@@ -75,34 +75,41 @@ _INFERRED: Mapping[str, str] = {
 
 def csv_validator(table: Table, names: Sequence[str], delimiter: str, quote: str) -> CsvValidator | None:
     """Recognises rows of ``table`` under the header ``names``; None where the conditions above do not hold."""
-    columns = _in_order(table, names)
+    columns = columns_in_order(table, names)
     signs = len(delimiter) == len(quote) == 1 and delimiter in DELIMITERS and quote in QUOTES
     if not signs or len(columns) < SEVERAL or any(_is_converted(column) for column in columns):
         return None
     cells = [_cell(column, delimiter, quote, required=column.name in table.key) for column in columns]
     row = re.compile(f"^{re.escape(delimiter).join(cells)}\n".encode(), re.MULTILINE)
-    return _Recognised(row, tuple(column.name for column in columns), delimiter, quote)
+    return Cautious(_Recognised(row, tuple(column.name for column in columns), delimiter, quote))
 
 
-class _Recognised:
-    """A `CsvValidator`. Errors are seldom alone: each refused batch in a row doubles the number of batches that are
-    then skipped unchecked. Such a file costs hardly more than without a validator."""
+class Cautious:
+    """A `CsvValidator` that is tried less often where it refuses. Errors are seldom alone: each refused batch in a row
+    doubles the number of batches that are then skipped unchecked. Such a file costs hardly more than without it."""
 
-    def __init__(self, row: re.Pattern[bytes], names: tuple[str, ...], delimiter: str, quote: str) -> None:
-        self._row = row
-        self._form = (names, delimiter, quote)
+    def __init__(self, validator: CsvValidator) -> None:
+        self._validator = validator
         self._unseen = self._pause = 0
 
     def __call__(self, text: bytes) -> RawCsv | None:
         if self._unseen:
             self._unseen -= 1
             return None
-        rows = self._recognised(text)
+        rows = self._validator(text)
         self._pause = 0 if rows else min(2 * self._pause + 1, LONGEST_PAUSE)
         self._unseen = self._pause
         return rows
 
-    def _recognised(self, text: bytes) -> RawCsv | None:
+
+class _Recognised:
+    """A `CsvValidator` by one expression for a row."""
+
+    def __init__(self, row: re.Pattern[bytes], names: tuple[str, ...], delimiter: str, quote: str) -> None:
+        self._row = row
+        self._form = (names, delimiter, quote)
+
+    def __call__(self, text: bytes) -> RawCsv | None:
         with_cr = b"\r" in text
         if with_cr:
             text = text.replace(b"\r\n", b"\n")
@@ -117,7 +124,7 @@ class _Recognised:
         return RawCsv(text, count, *self._form)
 
 
-def _in_order(table: Table, names: Sequence[str]) -> list[Column]:
+def columns_in_order(table: Table, names: Sequence[str]) -> list[Column]:
     """The column of every field; empty if a field has no column, or a column no field."""
     columns = {tuple(places_of(column.source or column.name, names)): column for column in table.columns}
     if len(columns) < len(table.columns) or sorted(columns) != [(place,) for place in range(len(names))]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.destinations.parquet.record_batches import RecordBatches
-from penstock.destinations.parquet.row_groups import write_row_group
+from penstock.destinations.parquet.row_groups import distinct_columns, write_row_group
 from penstock.destinations.parquet.schema import LakeSchema
 from penstock.destinations.parquet.statistics import FileStatistics, nans_of
 from penstock.formats.parquet.footer import MAGIC, Footer
@@ -74,6 +74,7 @@ class ParquetFileWriter:
         self._groups: list[bytes] = []
         self._offsets: list[int] = []
         self._footer: Footer | None = None
+        self._distinct: list[str] | None = None
 
     @property
     def is_full(self) -> bool:
@@ -115,7 +116,9 @@ class ParquetFileWriter:
 
     def _write_row_group(self) -> None:
         batches, self._pending, self._pending_bytes = self._pending, [], 0
-        written = write_row_group(self._batches.arrow, batches, self._compression)
+        if self._distinct is None:
+            self._distinct = distinct_columns(self._batches.arrow, batches)
+        written = write_row_group(self._batches.arrow, batches, self._compression, self._distinct)
         nans = nans_of(batches, self.schema)
         del batches
         if written.group is None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from penstock.destinations.parquet.arrow_errors import writing
 from penstock.destinations.parquet.schema import LakeColumn, LakeSchema, LakeType, arrow_type
@@ -40,6 +41,8 @@ class RecordBatches:
         """
         from arro3.core import RecordBatch  # noqa: PLC0415  # only routes that write Parquet pay for it
 
+        if (ready := self._ready(rows)) is not None:
+            return ready
         found = dict(zip(rows.names, range(len(rows.names)), strict=True))
         arrays = []
         for column in self.schema.columns:
@@ -54,6 +57,21 @@ class RecordBatches:
             raise InvalidTableError(f"table {rows.table.name} has no column {next(iter(found))!r}")
         with writing(f"table {rows.table.name}"):
             return RecordBatch.from_arrays(arrays, schema=self.arrow)
+
+    def _ready(self, rows: Rows) -> RecordBatch | None:
+        """The rows as arro3's own reader has read them, if that is proven to be right (`tables.arrow_csv`)."""
+        from arro3.core import RecordBatch  # noqa: PLC0415  # only routes that write Parquet pay for it
+
+        if not (rows.raw_csv and rows.raw_csv.arrays):
+            return None
+        found = dict(zip(rows.raw_csv.names, cast("Sequence[Array]", rows.raw_csv.arrays), strict=True))
+        columns = self.schema.columns
+        if found.keys() != {column.name for column in columns}:
+            return None
+        arrays = [found[column.name] for column in columns]
+        if any(array.type != arrow_type(column.type) for array, column in zip(arrays, columns, strict=True)):
+            return None
+        return RecordBatch.from_arrays(arrays, schema=self.arrow)
 
 
 def array_of(values: Sequence[object], column: LakeColumn) -> Array:
@@ -73,9 +91,14 @@ def _plain(values: Sequence[object], kind: LakeType) -> Array:
 
 
 def _decimals(values: Sequence[object], kind: LakeType) -> Array:
-    # Neither an exponent nor more places than the type has: `tables.parsed_kinds`.
-    texts = [None if value is None else f"{value:f}" for value in values]
+    # None is rounded: `tables.parsed_kinds`.
+    form = f".{kind.places}f"
+    texts = [format(value, form) if isinstance(value, Decimal) else _text(value) for value in values]
     return _array(texts, arrow_type(LakeType("string"))).cast(arrow_type(kind))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _days(values: Sequence[object], kind: LakeType) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from penstock.destinations.parquet.arrow_errors import writing
 from penstock.errors import PermanentError
@@ -12,7 +12,13 @@ from penstock.formats.parquet.footer import MAGIC, TAIL, Footer, footer_range, r
 from penstock.formats.parquet.row_groups import RowGroup
 
 if TYPE_CHECKING:
-    from arro3.core import RecordBatch, Schema
+    from arro3.core import Array, RecordBatch, Schema
+
+# Rows of a row group whose columns are looked at; how many of them, in how many places.
+_FEW: Final = 20_000
+_PARTS, _SAMPLED = 4, 1000
+# A share of the sample that a column of some 20,000 different values reaches.
+_DISTINCT: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +31,13 @@ class WrittenRowGroup:
     footer: Footer
 
 
-def write_row_group(schema: Schema, batches: Sequence[RecordBatch], compression: str) -> WrittenRowGroup:
-    """Write batches as one row group. Memory: its encoded bytes, twice. Raises PermanentError."""
+def write_row_group(
+    schema: Schema, batches: Sequence[RecordBatch], compression: str, distinct: Sequence[str] = ()
+) -> WrittenRowGroup:
+    """Write batches as one row group. The columns ``distinct`` get no dictionary. Memory: its encoded bytes, twice.
+
+    Raises PermanentError.
+    """
     from arro3.core import RecordBatchReader  # noqa: PLC0415  # only routes that write Parquet pay for it
     from arro3.io import write_parquet  # noqa: PLC0415
 
@@ -38,6 +49,7 @@ def write_row_group(schema: Schema, batches: Sequence[RecordBatch], compression:
             out,  # type: ignore[arg-type]  # it has what is used
             compression=compression,
             max_row_group_size=max(rows, 1),
+            column_dictionary_enabled=dict.fromkeys(((name,) for name in distinct), False),
         )
     file = memoryview(out.data)
     start, length = footer_range(bytes(file[-TAIL:]), len(file))
@@ -49,6 +61,23 @@ def write_row_group(schema: Schema, batches: Sequence[RecordBatch], compression:
     group = footer.row_groups[0]
     # Behind the pages are page indexes, whose offsets belong to the small file.
     return WrittenRowGroup(file[len(MAGIC) : max(column.end for column in group.columns)], group, footer)
+
+
+def distinct_columns(schema: Schema, batches: Sequence[RecordBatch]) -> list[str]:
+    """The columns of which hardly any value is repeated, in a sample of rows. A dictionary would save nothing."""
+    if sum(batch.num_rows for batch in batches) < _FEW:
+        return []
+    chosen = [batches[len(batches) * part // _PARTS] for part in range(_PARTS)]
+    return [name for place, name in enumerate(schema.names) if _is_distinct([batch.column(place) for batch in chosen])]
+
+
+def _is_distinct(columns: Sequence[Array]) -> bool:
+    values: list[object] = []
+    for column in columns:
+        values += column.slice(0, min(len(column), _SAMPLED)).to_pylist()
+    if values and isinstance(values[0], list):
+        return False
+    return len(set(values)) >= _DISTINCT * len(values)
 
 
 class _Written:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from operator import ne
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from penstock.destinations.parquet.arrow_buffers import fixed_values
 from penstock.destinations.parquet.schema import LakeColumn, LakeSchema
 from penstock.formats.parquet.row_groups import ColumnChunk, RowGroup
 from penstock.model.data_file import ColumnStatistics
+from penstock.tables.arrow_buffers import fixed_values
 
 if TYPE_CHECKING:
     from arro3.core import Array, RecordBatch

@@ -198,6 +198,8 @@ class CsvCutter:
                 number += 1
 
     def _is_decodable(self, data: bytes) -> bool:
+        if self._dialect.codec == "utf-8" and data.isascii():  # twenty times as fast
+            return True
         try:
             data.decode(self._dialect.codec)
         except UnicodeDecodeError:

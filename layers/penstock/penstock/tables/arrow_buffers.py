@@ -6,12 +6,15 @@ https://arrow.apache.org/docs/format/CDataInterface.html
 from __future__ import annotations
 
 import ctypes
+from array import array as array_of_ints
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from operator import sub
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from arro3.core import Array
+    from arro3.core import Array, DataType
 
 
 class _ArrowArray(ctypes.Structure):
@@ -52,6 +55,40 @@ def text_values(array: Array) -> Iterator[memoryview]:
     ends = _view(held.buffers[1], held.offset * _OFFSET_BYTES, (held.length + 1) * _OFFSET_BYTES).cast("i")
     first, last = (ends[0], ends[held.length]) if held.length else (0, 0)
     yield _view(held.buffers[2], first, last - first)
+
+
+def has_length(array: Array, length: int) -> bool:
+    """Whether every text of an array has this length in bytes, but nulls."""
+    _, capsule = array.__arrow_c_array__()
+    held = _held(capsule)
+    view = _view(held.buffers[1], held.offset * _OFFSET_BYTES, (held.length + 1) * _OFFSET_BYTES)
+    if not held.length or view == _progression(length, held.length + 1):
+        return True
+    offsets = view.cast("i")
+    return set(map(sub, offsets[1:], offsets)) <= {0, length}
+
+
+def _progression(step: int, count: int) -> memoryview:
+    """The numbers from 0 on, in steps of one size, as offsets are written."""
+    return memoryview(_steps(step, 1 << count.bit_length()))[: count * _OFFSET_BYTES]
+
+
+@lru_cache(maxsize=16)
+def _steps(step: int, count: int) -> bytes:
+    return array_of_ints("i", range(0, step * count, step)).tobytes()
+
+
+def retyped(array: Array, kind: DataType) -> Array:
+    """The same values under another type of the same layout."""
+    from arro3.core import Array, Field  # noqa: PLC0415  # only routes that write Parquet pay for it
+
+    _, capsule = array.__arrow_c_array__()
+    return Array.from_arrow_pycapsule(Field("", kind).__arrow_c_schema__(), capsule)
+
+
+def are_equal(one: Array, other: Array) -> bool:
+    """Whether two arrays of one type have the same values and nulls. arro3 alone compares their names, too."""
+    return retyped(one, other.type) == retyped(other, other.type)
 
 
 def _held(capsule: object) -> _ArrowArray:
