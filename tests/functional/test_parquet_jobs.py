@@ -104,14 +104,14 @@ def test_the_schema_of_the_file_decides_the_columns_of_a_new_table(database: Dat
     status = plant.run(plant.upload("a.parquet", parquet(people(4, **more))))
     assert status.state is JobState.SUCCEEDED, status
     types: Any = database.execute(
-        "SELECT column_name::text, data_type::text FROM information_schema.columns "
-        "WHERE table_name = 'people' AND table_schema = current_schema() ORDER BY ordinal_position"
+        "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = 'people'::regclass AND attnum > 0"
     )
     assert dict(types) == {
         "id": "bigint",
         "name": "text",
         "born": "date",
-        "price": "numeric",
+        "price": "numeric(12,2)",
         "at": "timestamp with time zone",
         "tags": "jsonb",
         "ok": "boolean",

@@ -29,11 +29,13 @@ class HangError(BaseException):
 @dataclass(frozen=True, slots=True)
 class Target:
     """``make`` a damaged input; ``check`` that it is taken, or refused by a PenstockError, and that what was taken
-    agrees with the reference. ``check`` draws its options from the generator that it is given."""
+    agrees with the reference. ``check`` draws its options from the generator that it is given. An example takes about
+    ``cost`` times as long as those of most targets."""
 
     name: str
     make: Callable[[Random], bytes]
     check: Callable[[bytes, Random], None]
+    cost: int = 1
 
     def example(self, seed: int, number: int) -> tuple[bytes, int]:
         """The input, and the seed of the options."""

@@ -7,6 +7,7 @@ from fuzz.targets import (
     documents,
     events,
     indexes,
+    parquet,
     routes,
     serialization,
     span_planning,
@@ -29,6 +30,7 @@ TARGETS: dict[str, Target] = {
         tables,
         documents,
         avro,
+        parquet,
         workbooks,
         serialization,
     )

@@ -75,7 +75,9 @@ def check_names(nodes: Sequence[SchemaNode], path: tuple[str, ...]) -> None:
 def _field(node: SchemaNode) -> Field:
     if node.leaf >= 0 and node.repetition != "REPEATED":
         meaning = meaning_of(node)
-        return Field(node.name, meaning.read, Column(node.name, meaning.type))
+        return Field(
+            node.name, meaning.read, Column(node.name, meaning.type, digits=meaning.digits, places=meaning.places)
+        )
     return Field(node.name, _reader(node), Column(node.name, ColumnType.JSON))
 
 

@@ -22,6 +22,8 @@ from penstock.model.typed_text import JsonText
 _DAY = 86_400
 # What PostgreSQL's numeric holds; other engines hold 38.
 _MOST_PLACES = 16_383
+# What the type of a column can state.
+_MOST_DIGITS = 38
 # Unsigned integers that are stored as signed ones.
 _WIDE = {32: ColumnType.INTEGER, 64: ColumnType.NUMERIC}
 _LENGTHS = {"UUID": 16, "FLOAT16": 2, "INTERVAL": 12}
@@ -52,13 +54,16 @@ Read = Callable[[object], object]
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """How the values of a leaf are read; None: they are what they mean. ``type`` is that of a column of them.
+    """How the values of a leaf are read; None: they are what they mean. ``type`` is that of a column of them, of a
+    decimal with its ``digits``, ``places`` of them behind the point.
 
     ``read`` raises ValueError, with a reject's reason, for a value that has no meaning.
     """
 
     type: ColumnType
     read: Callable[..., object] | None = None
+    digits: int = 0
+    places: int = 0
 
 
 def meaning_of(leaf: SchemaNode) -> Meaning:
@@ -74,7 +79,10 @@ def meaning_of(leaf: SchemaNode) -> Meaning:
     if logical and name == "DECIMAL" and leaf.physical in ("INT32", "INT64", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
         if not 0 <= logical.scale <= _MOST_PLACES:
             raise BadDocumentError(f"column {'.'.join(leaf.path)!r} has {logical.scale} decimal places", offset=0)
-        return Meaning(ColumnType.NUMERIC, _decimal(logical.scale, is_bytes=not leaf.physical.startswith("INT")))
+        read = _decimal(logical.scale, is_bytes=not leaf.physical.startswith("INT"))
+        if not max(1, logical.scale) <= logical.precision <= _MOST_DIGITS:
+            return Meaning(ColumnType.NUMERIC, read)
+        return Meaning(ColumnType.NUMERIC, read, logical.precision, logical.scale)
     found = _PLAIN.get(leaf.physical) if not name else _NAMED.get((name, leaf.physical))
     if found is None and logical:
         found = _of_unit(logical, leaf.physical)
