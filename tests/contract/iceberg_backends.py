@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
@@ -23,13 +24,20 @@ _numbers = count(1)
 
 
 class IcebergBackend(Protocol):
-    """A catalog with a namespace."""
+    """A catalog with a namespace. ``warehouse`` is what a REST catalog calls so, and ``prefix`` what comes before its
+    paths."""
 
     namespace: str
     catalog: Catalog
     storage: Storage
     foreign: ForeignCatalog
     """pyiceberg with pyarrow, as another writer or reader uses the catalog."""
+
+    warehouse: str = ""
+
+    @property
+    def prefix(self) -> str:
+        return quote(self.warehouse, safe="")
 
     def new_name(self) -> str:
         """Return the name of a table that does not exist."""
@@ -42,6 +50,7 @@ class _Backend(IcebergBackend):
     catalog: Catalog
     storage: Storage
     foreign: ForeignCatalog
+    warehouse: str = ""
 
 
 def sqlite_backend(folder: Path) -> IcebergBackend:
@@ -95,7 +104,7 @@ def s3_tables_backend(endpoint: Endpoint) -> IcebergBackend:
         **{"rest.sigv4-enabled": "true", "rest.signing-name": "s3tables", "rest.signing-region": REGION},
         **{"client.access-key-id": "test", "client.secret-access-key": "test", **_foreign_s3(endpoint)},
     )
-    return _Backend(namespace, open_catalog(CatalogSettings(arn), clients, storage), storage, foreign)
+    return _Backend(namespace, open_catalog(CatalogSettings(arn), clients, storage), storage, foreign, arn)
 
 
 def clients_of(endpoint: Endpoint) -> CatalogClients:

@@ -22,6 +22,7 @@ from penstock.errors import (
     CommitInDoubtError,
     DestinationMissingError,
     InvalidTableError,
+    PenstockError,
     PublishConflictError,
     ServiceUnavailableError,
 )
@@ -65,7 +66,7 @@ class GlueCatalog:
         uri = write_metadata(self._storage, document)
         parameters = {**table.properties, "table_type": "ICEBERG", _LOCATION: uri}
         right = f"glue:CreateTable on {table.name}"
-        with deleting_unused(self._storage, uri), translating(right):
+        with deleting_unused(self._storage, uri, may_be_used=_was_repeated), translating(right):
             try:
                 self._glue.create_table(DatabaseName=database, TableInput=_input(name, {}, parameters, document))
             except ClientError as error:
@@ -81,7 +82,7 @@ class GlueCatalog:
         uri = write_metadata(self._storage, change.document, base.location)
         parameters = {**found.get("Parameters", {}), _LOCATION: uri, _PREVIOUS: base.location}
         right = f"glue:UpdateTable on {base.name}"
-        with deleting_unused(self._storage, uri):
+        with deleting_unused(self._storage, uri, may_be_used=_was_repeated):
             try:
                 with translating(right):
                     self._update(database, _input(name, found, parameters, change.document), found["VersionId"])
@@ -157,6 +158,13 @@ def _input(name: str, found: Mapping[str, Any], parameters: Mapping[str, str], d
     storage = {**(found.get("StorageDescriptor") or {}), "Columns": glue_columns(document)}
     storage["Location"] = document["location"]
     return {"TableType": "EXTERNAL_TABLE", **kept, "Name": name, "Parameters": parameters, "StorageDescriptor": storage}
+
+
+def _was_repeated(error: PenstockError) -> bool:
+    """Whether the client has sent the request more than once: an earlier one may be in, whose answer was lost."""
+    cause = error.__cause__
+    answered = isinstance(cause, ClientError)
+    return not answered or cause.response["ResponseMetadata"].get("RetryAttempts", 0) > 0  # type: ignore[union-attr]
 
 
 def _no_database(database: str) -> DestinationMissingError:

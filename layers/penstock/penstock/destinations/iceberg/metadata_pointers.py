@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,13 +42,16 @@ def write_metadata(storage: Storage, document: Mapping[str, Any], previous: str 
 
 
 @contextmanager
-def deleting_unused(storage: Storage, uri: str) -> Iterator[None]:
-    """Delete a metadata file that was refused; one whose commit is in doubt stays."""
+def deleting_unused(
+    storage: Storage, uri: str, *, may_be_used: Callable[[PenstockError], bool] = lambda _: False
+) -> Iterator[None]:
+    """Delete a metadata file that was surely refused. One whose commit is in doubt stays: it may be the current one."""
     try:
         yield
     except CommitInDoubtError:
         raise
     except PenstockError as error:
-        with noting(error, f"deleting {uri} failed"):
-            storage.delete(uri)
+        if not may_be_used(error):
+            with noting(error, f"deleting {uri} failed"):
+                storage.delete(uri)
         raise
