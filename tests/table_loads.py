@@ -72,8 +72,8 @@ def load_into(open_sink: Callable[[Job], TableSink], form: Form, key: str, data:
 
 def in_spans(database: Database, key: str, data: bytes | str, table: str = "create = true") -> LoadResult:
     content = data.encode() if isinstance(data, str) else data
-    # Some eight spans: a span is a connection, and hundreds of them take half a minute.
-    plant = table_plant(database, route(table), span_bytes=max(4 * KIB, len(content) // 8))
+    # Some four spans: a span is a connection, and hundreds of them take half a minute.
+    plant = table_plant(database, route(table), span_bytes=max(4 * KIB, len(content) // 4))
     status = plant.run(plant.upload(key, content))
     assert status.state is JobState.SUCCEEDED, status
     assert status.progress.rows is not None

@@ -7,6 +7,7 @@ import io
 
 import pytest
 
+from lengths import long
 from postgres_database import Database
 from table_loads import in_one_pass
 from types_page import examples, table_below
@@ -19,8 +20,14 @@ LISTED = [
 ]
 
 
-@pytest.mark.parametrize("beside", [True, False], ids=["beside", "alone"])
-@pytest.mark.parametrize(("kind", "good", "bad"), LISTED, ids=[kind for kind, _, _ in LISTED])
+@pytest.mark.parametrize(
+    ("kind", "good", "bad", "beside"),
+    [
+        *[pytest.param(*listed, True, id=f"{listed[0]}, beside") for listed in LISTED],
+        *[pytest.param(*listed, False, id=f"{listed[0]}, alone") for listed in LISTED[:3]],
+        *[long(*listed, False, id=f"{listed[0]}, alone") for listed in LISTED[3:]],
+    ],
+)
 def test_a_column_takes_what_is_listed_and_nothing_else(
     database: Database, kind: str, good: list[str], bad: list[str], beside: bool
 ) -> None:

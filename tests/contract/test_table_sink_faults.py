@@ -17,6 +17,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import postgres_loader
+from lengths import IS_LONG
 from penstock.destinations.postgres.connect import Timeouts, by_dsn
 from penstock.destinations.postgres.sink import PostgresSink
 from penstock.errors import LeaseLostError, ServiceUnavailableError
@@ -226,7 +227,7 @@ def test_spans_that_upsert_the_same_keys_concurrently_all_succeed(database: Data
 
 
 ROWS = 6000
-KILLS = 6
+KILLS = 6 if IS_LONG else 3
 
 
 @pytest.mark.timeout(120)

@@ -210,7 +210,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("seed", [*range(8), *(long(seed) for seed in range(8, 40))])
+@pytest.mark.parametrize("seed", [*range(4), *(long(seed) for seed in range(4, 40))])
 def test_killed_at_any_moment_all_rows_are_there_once_or_the_old_ones(
     seed: int, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from functional.test_redrive import Wall, WalledSink
+from lengths import long
 from machine import Plant, StepKilledError
 from machine_sources import in_blocks
 from penstock.destinations.ports import TableSink
@@ -243,8 +244,13 @@ def finish(plant: Plant, job_id: str) -> None:
     plant.tables("postgresql").finish(folder.get(JobSpec, JOB_SPEC), plan.table_plan, receipt, holder=job_id)
 
 
-@pytest.mark.parametrize("incident", [erased, renamed, changed])
-@pytest.mark.parametrize("files", ["kept", "gone"])
+@pytest.mark.parametrize(
+    ("incident", "files"),
+    [
+        *[(erased, "kept"), (renamed, "gone"), (changed, "gone")],
+        *[long(erased, "gone"), long(renamed, "kept"), long(changed, "kept")],
+    ],
+)
 @pytest.mark.parametrize("mode", MODES)
 def test_abort_finds_what_finish_has_committed(database: Database, mode: str, files: str, incident: Incident) -> None:
     plant, job_id, source = all_in(database, mode)

@@ -39,13 +39,13 @@ def servers() -> Iterator[Servers]:
     [
         ("gzip", 1),
         long("members", 2),
-        ("large-plain", 3),
+        long("large-plain", 3),
         ("upsert", 4),
         long("replace", 5),
         ("dynamodb", 6),
         long("large-dynamodb", 7),
         ("after-move", 10),
-        ("after-delete-plain", 11),
+        long("after-delete-plain", 11),
         long("after-tag", 12),
         long("zip-after-move", 13),
     ],
@@ -85,7 +85,7 @@ def struck(servers: Servers, name: str, operation: str, fault: Fault) -> Result:
 
 
 # The bytes of a large object that needs no decoding stay inside S3, which copies its parts.
-@pytest.mark.parametrize("name", ["gzip", "plain", "large-gzip"])
+@pytest.mark.parametrize("name", ["gzip", "plain", long("large-gzip")])
 def test_a_bit_that_flips_in_a_source_is_noticed_before_its_object_is_published(servers: Servers, name: str) -> None:
     assert struck(servers, name, "GetObject", Fault.FLIPPED_DOWN).state == "failed"
 
@@ -95,7 +95,7 @@ def test_a_bit_that_flips_in_a_result_is_noticed_and_sent_again(servers: Servers
     assert struck(servers, name, operation, Fault.FLIPPED_UP).state == "succeeded"
 
 
-@pytest.mark.parametrize(("name", "fault"), [("members", Fault.HIDDEN), ("large-gzip", Fault.HIDDEN_DONE)])
+@pytest.mark.parametrize(("name", "fault"), [("members", Fault.HIDDEN), long("large-gzip", Fault.HIDDEN_DONE)])
 def test_a_completion_with_status_200_and_an_error_is_repeated(servers: Servers, name: str, fault: Fault) -> None:
     assert struck(servers, name, "CompleteUpload", fault).state == "succeeded"
 

@@ -9,7 +9,7 @@ from fuzz.targets import TARGETS
 from lengths import examples
 
 SEED = 1
-EXAMPLES = examples(200)
+EXAMPLES = examples(100)
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from lengths import long
+from lengths import IS_LONG, long
 from postgres_database import Database
 
 pytest_plugins = ["postgres_fixtures"]
 
 COMMAND = str(Path(sys.executable).with_name("penstock"))
 ROWS = 120_000
+KILLS = 4 if IS_LONG else 2
 # The table of the test rejects some rows, the parser others.
 REFUSED, REJECTED = 10_000, 1_009
 
@@ -49,7 +50,7 @@ def test_every_row_is_loaded_once_and_every_reject_is_listed_once(file: Path, da
     database.execute(f"CREATE TABLE orders (id bigint, n bigint, CHECK (id % {REFUSED} <> 3))")
     draw = random.Random(seed)
     kills = 0
-    for _ in range(4):
+    for _ in range(KILLS):
         before = rows_in(database)
         running = subprocess.Popen(command(database, file), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         while rows_in(database) == before and running.poll() is None:

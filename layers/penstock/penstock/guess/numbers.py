@@ -12,7 +12,7 @@ from penstock.model.wording import counted
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 _SPECIAL = re.compile(r"\s*[+-]?(?:nan|inf(?:inity)?)\s*", re.IGNORECASE)
-_PADDED = re.compile(r"\s*[+-]?0[0-9]+(?![0-9]*\.[0-9])")
+_PADDED = re.compile(r"\s*[+-]?0[0-9]++(?!\.[0-9])")
 _BITS_64 = 2**63
 # Digits that are grouped by ``{}``, and then a fraction after ``{}``.
 _GROUPED = r"\s*[+-]?(?:[0-9]+|[0-9]{{1,3}}(?:{0}[0-9]{{3}})+)(?:{1}[0-9]+)?\s*"
