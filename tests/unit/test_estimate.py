@@ -10,7 +10,9 @@ from penstock.limits import MIB
 from penstock.model.job import Job
 from penstock.model.member import Member, MemberContent
 from penstock.model.object import Source, Target, member_source
-from penstock.model.route import Route
+from penstock.model.parse_options import ParseOptions
+from penstock.model.route import Route, TableTarget
+from penstock.model.table import Table, TablePlan
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,15 @@ def test_the_declared_size_and_the_method_of_a_member_count(name: str, method: s
     source = member_source(Source("in", "a.zip", 10**8, "e"), member)
     seconds = estimated_seconds(Job(source, route, Target("out", name)), VCPU)
     assert seconds == pytest.approx(decoded / bytes_per_second(codec, VCPU, parsed=False))
+
+
+def test_a_byte_of_a_binary_format_is_as_much_work_as_several_of_text() -> None:
+    def seconds(name: str) -> float:
+        route = Route("t", ("*",), "postgresql:t", store="postgresql", plan=TablePlan(ParseOptions(), Table("t")))
+        return estimated_seconds(Job(Source("in", name, 10**9, "e"), route, TableTarget("postgresql", "t")), VCPU)
+
+    assert seconds("a.avro") == pytest.approx(10 * seconds("a.csv"))
+    assert seconds("a.unknown") == pytest.approx(seconds("a.csv"))
 
 
 def test_an_index_pass_reads_and_sends_nothing() -> None:

@@ -162,3 +162,16 @@ def test_an_object_that_s3_could_not_hold_is_refused() -> None:
 
     with pytest.raises(OutputTooLargeError):
         foretold(S3.max_object, "gzip")
+
+
+def test_files_of_a_table_cost_their_requests_and_a_commit_those_of_the_catalog() -> None:
+    by_copy, parquet, iceberg = (foretold(GIB, "identity", table(store=store)).usage for store in STORES)
+    # The upload of a file is created and completed; a span has a record.
+    assert parquet.puts - by_copy.puts >= 3 * 4
+    assert (by_copy.catalog, parquet.catalog) == (0, 0)
+    assert iceberg.puts - parquet.puts == 3
+    assert iceberg.catalog > 2
+    assert iceberg.dollars(listed_prices()) > parquet.dollars(listed_prices()) > by_copy.dollars(listed_prices())
+
+
+STORES = ("postgresql", "parquet", "iceberg")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from penstock.codecs import IDENTITY
 from penstock.explain.prices import Prices
 from penstock.large_jobs.estimate import bytes_per_second
+from penstock.large_jobs.span_planning import PART
 from penstock.limits import GIB, MIB
 from penstock.model.job_status import JobStatus, Phase
 
@@ -29,6 +30,12 @@ COLD_SECONDS = 0.6
 # Lambda's longest invocation, less the margin.
 INVOCATION_SECONDS = 900 - 10
 
+# Bytes of text in one of Parquet, about: what zstd leaves of them differs by far more.
+_TEXT_IN_PARQUET = 5
+# A commit to an Iceberg table writes a manifest, a manifest list and the metadata, reads the list and the metadata, and
+# asks the catalog for the table and to swap the metadata.
+_COMMIT_PUTS, _COMMIT_GETS, _COMMIT_REQUESTS = 3, 2, 2
+
 # Entries in one file of an index, and bytes of one ranged read.
 _SEGMENT = 256
 READ = 4 * MIB
@@ -39,7 +46,8 @@ class Usage:
     """What is billed. ``memory`` in bytes; ``seconds`` of Lambda; ``writes`` to DynamoDB; ``messages``: SQS requests.
 
     Each invocation may record a trace in X-Ray, and writes `LOG_BYTES` to its log. ``events`` are those of EventBridge
-    with ``announcements``, the invocations of `announce` that send them, which are not traced.
+    with ``announcements``, the invocations of `announce` that send them, which are not traced. ``catalog``: requests to
+    Glue's Data Catalog.
     """
 
     memory: int
@@ -52,6 +60,7 @@ class Usage:
     messages: int = 0
     events: int = 0
     announcements: int = 0
+    catalog: int = 0
 
     def dollars(self, prices: Prices) -> float:
         """Return the price on x86."""
@@ -61,6 +70,7 @@ class Usage:
             + self.transitions * prices.step_functions.thousand_transitions / THOUSAND
             + self.puts * prices.s3.thousand_puts / THOUSAND
             + self.gets * prices.s3.thousand_gets / THOUSAND
+            + self.catalog * prices.glue.million_requests / MILLION
             + self.writes * prices.dynamodb.million_writes / MILLION
             + self.messages * prices.sqs.million_requests / MILLION
             + self.invocations * prices.xray.million_traces / MILLION
@@ -121,6 +131,26 @@ def of_invocation(*, memory: int, source: int, busy: float, parts: int) -> Usage
     )
 
 
+def of_files(*, memory: int, spans: int, decoded: int, file_size: int, is_committed: bool) -> Usage:
+    """Return the requests for the Parquet files that hold so many bytes of text: their uploads, and the record of each
+    span. ``is_committed``: they are files of an Iceberg table in Glue, and one commit makes them visible.
+
+    Requests to a table of S3 Tables, whose prices no document at hand has, are counted as these.
+    """
+    written = decoded // _TEXT_IN_PARQUET
+    files = max(1, spans) + written // file_size
+    parts = max(files, written // PART)
+    commits = 1 if is_committed else 0
+    return Usage(
+        memory,
+        0.0,
+        0,
+        puts=2 * files + parts + max(1, spans) + _COMMIT_PUTS * commits,
+        gets=max(1, spans) * (1 + commits) + _COMMIT_GETS * commits,
+        catalog=(max(1, spans) + _COMMIT_REQUESTS) * commits,
+    )
+
+
 def of_job(status: JobStatus, prices: Prices) -> float:
     """Estimate the price of a job from its record, in dollars.
 
@@ -133,7 +163,7 @@ def of_job(status: JobStatus, prices: Prices) -> float:
     if not status.execution:
         busy = min(status.seconds, INVOCATION_SECONDS * max(1, status.attempts))
         return of_invocation(memory=memory, source=progress.bytes_in, busy=busy, parts=status.parts).dollars(prices)
-    rate = bytes_per_second(status.codec or IDENTITY.name, memory, parsed=bool(progress.rows))
+    rate = bytes_per_second(status.codec or IDENTITY.name, memory, parsed=float(bool(progress.rows)))
     busy = progress.bytes_out / rate + status.spans * COLD_SECONDS
     return of_machine(
         memory=memory,

@@ -20,13 +20,14 @@ from penstock.delivery.sampling import SAMPLE_BYTES
 from penstock.delivery.source_values import source_values, time_text
 from penstock.destinations import destination_named
 from penstock.errors import PermanentError
-from penstock.explain.costs import COLD_SECONDS, Usage, index_invocations, of_invocation, of_machine
+from penstock.explain.costs import COLD_SECONDS, Usage, index_invocations, of_files, of_invocation, of_machine
 from penstock.explain.repeats import of_repeats
 from penstock.formats import boundaries, needs_whole_source, parse, resolve
-from penstock.large_jobs.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes
+from penstock.large_jobs.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes, text_ratio_of
 from penstock.large_jobs.handover import is_large
 from penstock.large_jobs.plan import Sizes
 from penstock.limits import KIB, MIB, Budget, PartPlan
+from penstock.model.file_options import FILE_SIZE
 from penstock.model.job import Job
 from penstock.model.object import Source
 from penstock.model.parse_options import ParseOptions
@@ -188,15 +189,31 @@ def _first(
 def forecast(job: Job, preview: SourcePreview, environment: StackEnvironment) -> Forecast:
     """Apply the rules of the functions. ``preview`` is that of the job's source. Raises OutputTooLargeError."""
     expected = _delivery(job, preview, environment)
+    expected = replace(expected, usage=expected.usage + _files(job, preview, environment, expected))
     looked = of_repeats(job.route, preview.checksum, job.source.size, environment.memory)
     return replace(expected, seconds=expected.seconds + looked.seconds, usage=expected.usage + looked)
+
+
+def _files(job: Job, preview: SourcePreview, environment: StackEnvironment, expected: Forecast) -> Usage:
+    """Return the requests for the files of a table that consists of files."""
+    destination = destination_named(job.route.store) if job.route.plan else None
+    if not destination or not destination.writes_files:
+        return Usage(environment.memory, 0.0, 0)
+    tables = (preview.plan or job.need_plan()).tables
+    return of_files(
+        memory=environment.memory,
+        spans=expected.spans,
+        decoded=int(expected.decoded * text_ratio_of(job)),
+        file_size=next((table.files.file_size for table in tables if table.files.file_size), FILE_SIZE),
+        is_committed=destination.commits_later,
+    )
 
 
 def _delivery(job: Job, preview: SourcePreview, environment: StackEnvironment) -> Forecast:
     machine = is_large(job, environment.timeout, memory=environment.memory, large_bytes=environment.large_bytes)
     preview = replace(preview, codec=preview.codec or codec_by_name(job.source.key))
     decoded = expected_bytes(preview.codec, job.source.size)
-    rate = bytes_per_second(preview.codec, environment.memory, parsed=job.route.plan is not None)
+    rate = bytes_per_second(preview.codec, environment.memory, parsed=text_ratio_of(job))
     alone = decoded / rate
     rows = int(decoded / preview.record) if preview.record and destination_named(job.route.store).charges_rows else 0
     if not machine:
@@ -259,7 +276,7 @@ def _spans(job: Job, preview: SourcePreview, environment: StackEnvironment, deco
     if not (known and preview.splittable and decoded):
         return 0, 0
     sizes = environment.sizes
-    size = sizes.span(decoded, preview.codec, environment.timeout - MARGIN, parsed=job.route.plan is not None)
+    size = sizes.span(decoded, preview.codec, environment.timeout - MARGIN, parsed=text_ratio_of(job))
     if preview.plan is None:
         part = sizes.part(decoded)
         size = max(1, -(-size // part)) * part

@@ -46,6 +46,13 @@ class S3Prices(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class GluePrices(Section):
+    """Requests to the Data Catalog."""
+
+    million_requests: float
+
+
+@dataclass(frozen=True, slots=True)
 class DynamoDBPrices(Section):
     """Request units on demand, and storage."""
 
@@ -135,6 +142,7 @@ class FreeTier(Section):
     sqs_requests: float
     transitions: float
     traces: float
+    catalog_requests: float
     logs_gb: float
     metrics: float
     alarms: float
@@ -149,6 +157,7 @@ class Prices:
     date: date
     lambda_: LambdaPrices
     s3: S3Prices
+    glue: GluePrices
     dynamodb: DynamoDBPrices
     sqs: SqsPrices
     step_functions: StepFunctionsPrices
@@ -170,6 +179,7 @@ class Prices:
 SECTIONS: Mapping[str, type[Section]] = {
     "lambda": LambdaPrices,
     "s3": S3Prices,
+    "glue": GluePrices,
     "dynamodb": DynamoDBPrices,
     "sqs": SqsPrices,
     "step_functions": StepFunctionsPrices,

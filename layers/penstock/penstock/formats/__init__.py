@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock.codecs import strip_suffix
 from penstock.codecs.unsupported import HEAD
-from penstock.errors import InvalidRouteError
+from penstock.errors import BadDocumentError, InvalidRouteError
 from penstock.formats.diagnosis import lines_at, reasons
 from penstock.formats.format import ParseSettings, Places, RecordFormat, no_validator, tell_nobody
 from penstock.formats.limits import ReadLimits
@@ -48,6 +48,7 @@ __all__ = [
     "resolve",
     "settle",
     "tell_nobody",
+    "text_ratio",
 ]
 
 _START = Resume()
@@ -198,6 +199,15 @@ def find_places(
     refuse_ranges(ranges, options)
     settings = ParseSettings(batch_bytes=0, limits=limits, columns=columns)
     return declared.find_places(ranges, options, settings)
+
+
+def text_ratio(name: str, options: ParseOptions) -> float:
+    """Return how many bytes of text are as much work as a byte of the source of this name, for estimates; 1 if neither
+    name nor options show the format."""
+    try:
+        return format_named(choose_format(name, options)).text_ratio
+    except (InvalidRouteError, BadDocumentError):
+        return 1.0
 
 
 def check_sample(options: ParseOptions, sample: Batch) -> None:

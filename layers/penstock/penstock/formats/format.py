@@ -112,6 +112,7 @@ class RecordFormat:
     **Content.** ``text_based`` is False for a binary format. ``accepts``: kinds of content (see
     `penstock.codecs.unsupported`) that the parser itself checks. ``random_access``: the parser needs the complete
     source before the first record; ``reads_ranges``: or ranges of it. ``finds_header``: it knows ``header = "auto"``.
+    ``text_ratio``: bytes of text whose records are as much work as those in a byte of it, for estimates.
 
     **Diagnosis.** ``check_sample`` raises an error if the first records show that an option is wrong. ``advise``
     returns what to do if none of the first records is good.
@@ -133,5 +134,6 @@ class RecordFormat:
     random_access: bool = False
     reads_ranges: bool = False
     finds_header: bool = False
+    text_ratio: float = 1.0
     check_sample: Callable[[ParseOptions, Batch], None] = accept_sample
     advise: Callable[[ParseOptions, Sequence[str], Sequence[Reject], Lines], list[str]] = advise_on_encoding

@@ -34,7 +34,7 @@ def estimated_seconds(job: Job, memory: int) -> float:
     content = source.member.content if source.member else None
     if content and codec == IDENTITY.name:
         codec = content.method
-    seconds = decoded / bytes_per_second(codec, memory, parsed=job.route.plan is not None)
+    seconds = decoded / bytes_per_second(codec, memory, parsed=text_ratio_of(job))
     around = codec_around(source)
     seconds += source.size / decoded_per_second(around, memory) if around else 0.0
     return seconds + _decrypting_seconds(job, memory)
@@ -81,12 +81,22 @@ def decoded_per_second(codec: str, memory: int) -> float:
     return min(declared.speed * min(1.0, memory / VCPU), NETWORK * declared.typical_ratio)
 
 
-def bytes_per_second(codec: str, memory: int, *, parsed: bool) -> float:
+def text_ratio_of(job: Job) -> float:
+    """Return what `bytes_per_second` calls ``parsed``, for the source of a job."""
+    if job.route.plan is None:
+        return 0.0
+    from penstock.formats import text_ratio  # noqa: PLC0415  # jobs of buckets load no parser
+
+    return text_ratio(job.source.key, job.route.plan.parse)
+
+
+def bytes_per_second(codec: str, memory: int, *, parsed: float) -> float:
     """Estimate the decoded bytes that an invocation delivers in a second, limited by CPU or network.
 
-    ``parsed``: the bytes are parsed into rows. CPU is proportional to memory, and at most one vCPU is used. The network
-    carries the encoded bytes in and the decoded bytes out. ``codec`` may also be the method of an archive's member.
+    ``parsed``: 0 if the bytes are not parsed into rows, otherwise `penstock.formats.text_ratio`. CPU is proportional to
+    memory, and at most one vCPU is used. The network carries the encoded bytes in and the decoded bytes out. ``codec``
+    may also be the method of an archive's member.
     """
     declared = CODECS.get(_AS_FAST_AS.get(codec, codec), IDENTITY)
-    rate = min(declared.speed, _LOADED) if parsed else declared.speed
+    rate = min(declared.speed, _LOADED / parsed) if parsed else declared.speed
     return min(rate * min(1.0, memory / VCPU), NETWORK / (1 + 1 / declared.typical_ratio))

@@ -73,8 +73,9 @@ class Sizes:
         """Return the bytes of a part. Raises OutputTooLargeError."""
         return part_size(total, self.budget, least=self.part_bytes)
 
-    def span(self, total: int, codec: str, seconds: float, *, parsed: bool) -> int:
-        """Return the decoded bytes of a span. It should take a worker a quarter of ``seconds``."""
+    def span(self, total: int, codec: str, seconds: float, *, parsed: float) -> int:
+        """Return the decoded bytes of a span. It should take a worker a quarter of ``seconds``. ``parsed``: see
+        `bytes_per_second`."""
         if self.span_bytes:
             return self.span_bytes
         fitting = int(bytes_per_second(codec, self.memory, parsed=parsed) * seconds / SAFETY_FACTOR)
@@ -202,7 +203,7 @@ class Planner:
     ) -> SpanPlanDraft:
         part = self.sizes.part(plan.total)
         slowest = slowest_codec(plan.codec, source)
-        span = self.sizes.span(plan.total, slowest, deadline.remaining() - self.margin, parsed=False)
+        span = self.sizes.span(plan.total, slowest, deadline.remaining() - self.margin, parsed=0)
         size = max(1, -(-span // part)) * part
         at = boundaries or [SpanBoundary(Entry(start, start)) for start in range(0, max(1, source.encoded_size), size)]
         spans = cut_parts(at, total=plan.total, source_size=source.encoded_size, part=part, span=size)

@@ -99,7 +99,7 @@ class MemberPlanner:
         )
 
     def _check_time(self, source: Source, codec: str, seconds: float) -> None:
-        rate = bytes_per_second(codec, self.sizes.memory, parsed=False)
+        rate = bytes_per_second(codec, self.sizes.memory, parsed=0)
         needed = PASSES * expected_bytes(codec, source.size) / rate
         if needed > seconds:
             raise TimeLimitError(

@@ -12,6 +12,7 @@ from penstock.delivery.member_store import MemberObjects
 from penstock.formats.boundaries import Text
 from penstock.large_jobs import survey as surveying
 from penstock.large_jobs.encoded_source import encoded_name, encoded_source
+from penstock.large_jobs.estimate import text_ratio_of
 from penstock.large_jobs.job_files import TEXT, JobFolder, JobSpec
 from penstock.large_jobs.plan import Decision, Sizes, SpanPlanDraft, in_one_piece, index_of, slowest_codec
 from penstock.large_jobs.ports import WorkFiles
@@ -72,7 +73,7 @@ class TableSpanPlanner:
             return self._indexed(source, folder, plan, preview.text)
         boundaries = surveying.read_boundaries(folder, source)
         if boundaries is None:
-            piece = self.sizes.span(source.size, slowest_codec(codec, source), seconds, parsed=True)
+            piece = self.sizes.span(source.size, slowest_codec(codec, source), seconds, parsed=text_ratio_of(spec.job))
             surveying.write_pieces(folder, preview.text, size=source.size, piece=piece)
             return "survey"
         return plan, boundaries
@@ -93,7 +94,8 @@ class TableSpanPlanner:
         """Create spans for the records that ingest has not loaded. From now on, ingest cannot load more."""
         plan, boundaries = counted
         resume = steps.take_over(spec, plan.table_plan, plan.total, seconds)
-        size = self.sizes.span(plan.total, slowest_codec(plan.codec, spec.job.source), seconds, parsed=True)
+        codec = slowest_codec(plan.codec, spec.job.source)
+        size = self.sizes.span(plan.total, codec, seconds, parsed=text_ratio_of(spec.job))
         has_loaded = resume.offset > 0
         first = (resume.offset, resume.row) if has_loaded else (boundaries[0].entry.record, boundaries[0].entry.row)
         if has_loaded and plan.within.header:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from penstock.limits import MIB
 from penstock.model.serialization import OMIT_DEFAULT
 
+# https://docs.aws.amazon.com/athena/latest/ug/performance-tuning-data-optimization-techniques.html: files of 128 MB
+# and more. Iceberg's default is 512 MB.
+FILE_SIZE = 256 * MIB
 COMPRESSIONS = ("zstd", "snappy", "gzip", "none")
 
 

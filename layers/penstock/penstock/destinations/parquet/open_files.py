@@ -14,13 +14,11 @@ from penstock.destinations.parquet.span_files import SpanFile
 from penstock.errors import InvalidTableError, PenstockError
 from penstock.limits import MIB
 from penstock.model.data_file import DataFile, PartitionValue
+from penstock.model.file_options import FILE_SIZE
 
 if TYPE_CHECKING:
     from arro3.core import RecordBatch
 
-# https://docs.aws.amazon.com/athena/latest/ug/performance-tuning-data-optimization-techniques.html: files of 128 MB
-# and more. Iceberg's default is 512 MB.
-FILE_SIZE = 256 * MIB
 LEAST_ROW_GROUP = 4 * MIB
 # Rows of Arrow take about so many times the bytes that they have in a file.
 _LIKELY_RATIO = 4

@@ -41,5 +41,6 @@ FORMAT = RecordFormat(
     text_based=False,
     accepts=(unsupported.PARQUET,),
     random_access=True,
+    text_ratio=15,
     reads_ranges=True,
 )
