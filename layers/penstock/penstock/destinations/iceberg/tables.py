@@ -43,7 +43,8 @@ class IcebergTables:
         environment, access = self.environment, self._access
         budget, bucket, client = environment.budget, environment.work_bucket, environment.s3_client
         records = S3VersionedFiles(client(), bucket) if bucket and client else None
-        lake, files = IcebergLake(access.reader, access.editor), RoutedFiles(client, budget)
+        lake = IcebergLake(access.reader, access.editor)
+        files = RoutedFiles(client, budget, in_table_bucket=access.delete is None)
         limit = rows_limit(budget)
         if access.committer:
             return CommittingSink(lake, files, load_id, access.committer, limit=limit, delete=access.delete)

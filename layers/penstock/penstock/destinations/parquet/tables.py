@@ -94,11 +94,13 @@ class ParquetTables:
 
 
 class RoutedFiles:
-    """Implements ``FileStore``: by their URIs, the files are in S3 or on this machine."""
+    """Implements ``FileStore``: by their URIs, the files are in S3 or on this machine. ``in_table_bucket``: S3 Tables
+    has them, which takes no metadata and lists nothing."""
 
-    def __init__(self, client: Callable[[], S3Client] | None, budget: Budget) -> None:
+    def __init__(self, client: Callable[[], S3Client] | None, budget: Budget, *, in_table_bucket: bool = False) -> None:
         self._client = client
         self._budget = budget
+        self._in_table_bucket = in_table_bucket
         self._local = LocalFiles()
         self._s3: S3Files | None = None
 
@@ -127,7 +129,8 @@ class RoutedFiles:
         if self._s3 is None:
             if self._client is None:
                 raise ConfigurationError(f"{uri}: there is no client of S3")
-            self._s3 = S3Files(self._client(), self._budget)
+            plain = not self._in_table_bucket
+            self._s3 = S3Files(self._client(), self._budget, is_tagged=plain, lists=plain)
         return self._s3
 
 
