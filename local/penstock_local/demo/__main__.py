@@ -24,12 +24,12 @@ from penstock.settings import Settings
 from penstock.wiring.functions import build_job_store
 from penstock_local.demo.checks import find_problem, unexpected_leftovers
 from penstock_local.demo.display import Progress, load_table, table, write_line
-from penstock_local.demo.lake_samples import parquet_sample
+from penstock_local.demo.lake_samples import iceberg_sample, parquet_sample
 from penstock_local.demo.load_samples import LoadSample, create_media_tables, load_samples
 from penstock_local.demo.samples import ROWS, Sample, Uploaded, samples
 from penstock_local.interrupt import sigterm_exits
 from penstock_local.sources import checkout
-from penstock_local.stack import Stack, running
+from penstock_local.stack import Stack, change, running
 
 ROUTES = checkout() / "examples" / "demo" / "routes.toml"
 MEMORY = 128  # MB: the smallest function of Lambda
@@ -62,7 +62,8 @@ def demo(directory: Path, rows: int) -> int:
     parameters = {
         "MemorySize": str(MEMORY), "MaximumConcurrency": "2", "MapConcurrency": "2", "LargeBytes": str(large),
     }  # fmt: skip
-    with running(routes=ROUTES, parameters=parameters) as stack:
+    state_dir = directory / "stack"
+    with running(routes=ROUTES, parameters=parameters, iceberg="glue", state_dir=state_dir) as stack:
         _use_account_of(stack)
         routes, store = _routes(stack), _job_store(stack)
         uploaded: list[Uploaded] = []
@@ -84,8 +85,10 @@ def demo(directory: Path, rows: int) -> int:
         write_line("Loading records into PostgreSQL and DynamoDB\n")
         create_media_tables(stack)
         loaded = [load(stack, routes, store, sample) for sample in load_samples()]
-        write_line("Writing records to a lake\n")
-        loaded.append(load(stack, routes, store, parquet_sample()))
+        write_line("Writing records to a lake: Parquet, and a table in each catalog of Iceberg\n")
+        loaded += [load(stack, routes, store, sample) for sample in (parquet_sample(), iceberg_sample("glue"))]
+        tables = change(stack, iceberg="s3tables", state_dir=state_dir)
+        loaded.append(load(tables, routes, store, iceberg_sample("s3tables")))
     outcomes = [_outcome(*row) for row in zip(files, statuses, problems, strict=True)]
     write_line(
         table([(sample.key, found, text) for sample, found, text in zip(files, statuses, outcomes, strict=True)])
