@@ -88,6 +88,11 @@ class Decoding:
         self.codec = codec.name
         return _CountedRanges(content, self)
 
+    def check_produced(self, produced: int) -> None:
+        """Raises ExpansionLimitError at the route's ceiling, for a source that is read by ranges."""
+        if produced > self._ceiling:
+            raise too_large(self._source, self._route, self.trace.consumed)
+
     def _decoded(self, codec: Codec, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for piece in codec.decode(chunks, self.trace, self._budget.step):
             if self.trace.produced > self._ceiling:

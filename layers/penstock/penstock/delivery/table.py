@@ -277,6 +277,7 @@ class _SourceProgress:
         if self._has_ranges:
             # What the records before hold was read, and little more.
             self._acknowledged = min(self._decoding.trace.consumed, self._attempt.job.source.size)
+            self._decoding.check_produced(reached.offset)
         while self._marks and self._marks[0][0] <= reached.offset:
             # At its end, a decoder gives back the few bytes that it has read ahead.
             self._acknowledged = max(self._acknowledged, self._marks.popleft()[1])

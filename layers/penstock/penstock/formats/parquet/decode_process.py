@@ -29,6 +29,8 @@ def main() -> None:
     os.putenv("RUST_BACKTRACE", "0")  # the first lines tell all
     from arro3.io import read_parquet  # noqa: PLC0415  # its folder is known only now
 
+    # Lambda has no /dev/fd, and only Linux has /proc.
+    path = f"{'/proc/self/fd' if os.access('/proc/self/fd', os.X_OK) else '/dev/fd'}/{descriptor}"
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit_memory(int(room))
     for line in sys.stdin.buffer:
@@ -36,7 +38,7 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + int(seconds))
         try:
-            _answer(read_parquet(f"/dev/fd/{descriptor}", batch_size=batch_rows), skipped, sys.stdout.buffer)
+            _answer(read_parquet(path, batch_size=batch_rows), skipped, sys.stdout.buffer)
             _send(None, sys.stdout.buffer)
         except Exception as error:
             if type(error) not in (Exception, ValueError):

@@ -39,7 +39,7 @@ class Decoder:
     """Decodes the row groups that follow each other in a file. A context manager: it ends its process.
 
     ``room``: bytes for the pages and values of a batch. Memory: a third of it for an answer, and the process, which has
-    10 MB of its own, and ``room``.
+    30 MB of its own, and ``room``.
     """
 
     def __init__(self, descriptor: int, room: int) -> None:

@@ -37,7 +37,7 @@ def parse_parquet(ranges: RangeReader, options: ParseOptions, settings: ParseSet
     twice, and records whose JSON is longer than ``max_record``.
 
     Memory: the footer, one piece of the source, one page as it is stored, the rows of one batch, and the process that
-    decodes: 20 MB, and at most ``limits.block_bytes`` for pages and a batch. Disk: the needed columns of one row group.
+    decodes: 30 MB, and at most ``limits.block_bytes`` for pages and a batch. Disk: the needed columns of one row group.
 
     Raises BadSourceError for a file that cannot be read, and BlockTooLargeError for what does not fit.
     """
