@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from lengths import long
 from machine import Plant
 from parquet_files import parquet
 from penstock.destinations.ports import TableSink
@@ -53,7 +54,7 @@ def spans(status: JobStatus) -> int:
     return status.spans
 
 
-@pytest.mark.parametrize("mode", ["append", "upsert", "replace", "atomic append"])
+@pytest.mark.parametrize("mode", ["append", long("upsert"), long("replace"), long("atomic append")])
 def test_row_groups_are_loaded_in_spans_and_every_record_is_a_row_once(database: Database, mode: str) -> None:
     plant = table_plant(database, route(mode=mode))
     data = parquet(people(unread=["x" * 50] * ROWS), row_group_size=50)
@@ -79,7 +80,7 @@ def test_a_compressed_file_is_loaded_as_a_whole(database: Database) -> None:
     assert stored(database) == expected()
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("method", [long(zipfile.ZIP_STORED), zipfile.ZIP_DEFLATED])
 def test_a_member_of_an_archive_is_loaded(database: Database, method: int) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:

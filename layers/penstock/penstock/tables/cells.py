@@ -13,6 +13,8 @@ from penstock.tables.documents import write_array, write_document
 
 NUMBERS = ({int}, {Decimal}, {int, Decimal}, {float})
 TEXTS = ({str}, {str, type(None)})
+BOOLEANS = ({bool}, {bool, type(None)})
+_BOOLEANS: Mapping[bool | None, str | None] = {True: "true", False: "false", None: None}
 
 
 class _PassedSeveral:
@@ -53,6 +55,8 @@ def as_texts(values: Sequence[object], column: Column) -> tuple[Sequence[str | N
             return list(map(str, values)), {}
         if kinds - {type(None)} in NUMBERS:
             return [None if value is None else str(value) for value in values], {}
+        if kinds in BOOLEANS:
+            return list(map(_BOOLEANS.__getitem__, values)), {}  # type: ignore[arg-type]  # just looked at each
     texts: list[str | None] = []
     faults: dict[int, str] = {}
     for position, value in enumerate(values):
