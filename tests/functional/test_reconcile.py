@@ -426,6 +426,19 @@ def test_an_upload_orphaned_before_it_was_noted_is_ended_within_the_hour(site: S
     assert site.plant.store.uploads == {}
 
 
+def test_an_upload_that_names_an_unfinished_job_stays_until_that_has_ended(site: Site) -> None:
+    """As those of Parquet files do: a span that is done is completed by the next attempt at it."""
+    source = site.upload()
+    claim = site.killed(source)
+    site.plant.store.create_upload(Target("out", f"orders/{claim.job_id}-00000-000.parquet"))
+    site.run()
+    site.pass_time(3600)
+    assert site.run()["uploads"] == 0
+    del site.plant.jobs.jobs[claim.job_id]
+    site.pass_time(3600)
+    assert site.run()["uploads"] == 1
+
+
 def test_an_upload_of_a_running_job_stays_and_one_of_a_deleted_record_is_aborted(site: Site) -> None:
     source = site.plant.upload("data.csv", TEXT)
     job_id = handed_over(site, source)

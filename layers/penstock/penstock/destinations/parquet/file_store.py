@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Protocol
 
 from penstock.destinations.parquet.span_files import SpanFile
 from penstock.model.data_file import DataFile
+
+_NAME = re.compile(r"([0-9a-f]{32})-\d{5,}-\d{3,}(?:-[0-9a-f]{8})?\.parquet", re.ASCII)
 
 
 class StoredFile(Protocol):
@@ -70,3 +73,9 @@ def is_of_job(key: str, job_id: str, span: int | None = None) -> bool:
     """Whether a key is that of a file of a job, or of one of its spans."""
     start = f"{job_id}-" if span is None else f"{job_id}-{span:05d}-"
     return key.rpartition("/")[2].startswith(start)
+
+
+def job_of(key: str) -> str:
+    """Return the job that writes a file, by its name; empty for other objects."""
+    match = _NAME.fullmatch(key.rpartition("/")[2])
+    return match[1] if match else ""

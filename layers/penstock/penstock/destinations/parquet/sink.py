@@ -111,7 +111,8 @@ class LakeSink(PlainSink):
             self._before = self._record.take_over(places)
             if not self._before.is_done:
                 self._check_visible(places)
-                if self._before.token not in ("", self._token):
+                # `take_over` of a large job has swept before it left its mark.
+                if self._before.token not in ("", self._token) and self._before.loaded == Resume():
                     self._sweep(self._before.places)
         self._begun_at = self._reached = self._before.loaded
         return self._reached

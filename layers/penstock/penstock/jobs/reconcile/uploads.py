@@ -2,7 +2,7 @@
 
 An upload is recorded with its job right after it is created. An upload is left over if it is older than any invocation,
 was created by this stack, and is not recorded with an unfinished job. Its function was killed before the record, its
-abort failed, or the record of its job was deleted.
+abort failed, or the record of its job was deleted. The upload of a Parquet file names its job by its key.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from penstock.destinations.parquet.file_store import job_of
 from penstock.jobs.ports import OpenJobs, OwnUploads
 from penstock.model.source import Deadline
 from penstock.model.upload import Unfinished
@@ -46,6 +47,11 @@ class UploadSweep:
 
     def _is_left(self, upload: Unfinished, since: float) -> bool:
         owner = self.open_jobs.owner(upload.id)
+        if owner is None and (job_id := job_of(upload.target.key)):
+            # A span that is recorded as done is completed by the next attempt at it.
+            job = self.open_jobs.get(job_id)
+            if job and not job.state.final:
+                return False
         if owner is None:
             return self.clock() - upload.age >= since
         return owner.state.final or upload.id not in owner.uploads
