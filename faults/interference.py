@@ -45,6 +45,16 @@ def delete_plan(run: ScriptedRun) -> None:
         run.resources.servers.client("s3").delete_object(Bucket=WORK, Key=key)
 
 
+def delete_plan_and_records(run: ScriptedRun) -> None:
+    """Delete the span plan, and the records of the spans' files."""
+    delete_plan(run)
+    s3 = run.resources.servers.client("s3")
+    for job in run.jobs():
+        prefix = f"jobs/{job['pk'].removeprefix('job#')}/lake/"
+        for file in s3.list_objects_v2(Bucket=WORK, Prefix=prefix).get("Contents", ()):
+            s3.delete_object(Bucket=WORK, Key=file["Key"])
+
+
 def delete_source_and_plan(run: ScriptedRun) -> None:
     """Delete the source and the span plan."""
     delete_plan(run)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pyarrow.parquet import read_table
 
 from faults.servers import WORK, RunResources
 from faults.sources import JobKind, Row
@@ -41,6 +44,8 @@ def problems(
     done = set(states) == {"succeeded"} and len(jobs) == expected
     if kind.store == "bucket":
         return wrong + _wrong_object(resources, kind, jobs, done=done)
+    if kind.store == "parquet":
+        return wrong + _wrong_files(resources, kind, done=done) + (_wrong_counts(resources, kind, jobs) if done else [])
     if kind.store == "archive":
         wrong += _wrong_members(resources, kind, done=done)
     if kind.store in ("postgresql", "archive"):
@@ -122,6 +127,19 @@ def _wrong_items(resources: RunResources, kind: JobKind, *, done: bool) -> list[
     if done:
         return [] if found == kind.rows else [f"{len(found):,} items, not the {len(kind.rows):,}"]
     return [] if {n for n, _ in found} <= {n for n, _ in kind.rows} else ["items that no file contains"]
+
+
+def _wrong_files(resources: RunResources, kind: JobKind, *, done: bool) -> list[str]:
+    """Compare the rows of all Parquet files with the expected ones. A failed job keeps those of its complete spans."""
+    s3 = resources.servers.client("s3")
+    found: list[Row] = []
+    for key in {version["Key"] for version in resources.versions(resources.results)}:
+        data = s3.get_object(Bucket=resources.results, Key=key)["Body"].read()
+        found += [(row["id"], row["name"]) for row in read_table(io.BytesIO(data)).to_pylist()]
+    if done:
+        return [] if sorted(found) == list(kind.rows) else [f"{len(found):,} rows, not the {len(kind.rows):,}"]
+    strange = Counter(found) - Counter(kind.rows)
+    return [f"{sum(strange.values()):,} rows twice, or in no file"] if strange else []
 
 
 def _wrong_counts(resources: RunResources, kind: JobKind, jobs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from faults import interference
 from faults.scenario_run import Scenario
-from faults.scenarios import SCENARIOS
+from faults.scenarios import RETRIES, SCENARIOS, TRIES
 from faults.schedule import Fault
 from faults.scripted_run import ScriptedFault
 
@@ -93,6 +93,28 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     ),
     "a large load into DynamoDB whose cut has gone": Scenario(
         "large-dynamodb", "failed", before={"work": interference.delete_plan}
+    ),
+    "a small load into Parquet files, taken over from an attempt that died among its uploads": Scenario(
+        "lake", scripted_faults=[ScriptedFault("UploadPart", Fault.KILL_AFTER)]
+    ),
+    "a small load into Parquet files, taken over from an attempt that died before it completed them": Scenario(
+        "lake", scripted_faults=[ScriptedFault("CompleteUpload", Fault.KILL_BEFORE)]
+    ),
+    "a large load into Parquet files, one of whose workers is killed": Scenario(
+        "large-lake", scripted_faults=[ScriptedFault("CompleteUpload", Fault.KILL_AFTER)]
+    ),
+    "a large load into Parquet files, aborted between record and completion, and redriven": Scenario(
+        "large-lake",
+        scripted_faults=[ScriptedFault("CompleteUpload", Fault.BUSY, TRIES * 2)],
+        redrive=True,
+        retries=RETRIES,
+    ),
+    "a large load into Parquet files that failed, redriven after its work files have expired": Scenario(
+        "large-lake",
+        scripted_faults=[ScriptedFault("UploadPart", Fault.BUSY, TRIES * 2)],
+        before={"abort": interference.delete_plan_and_records},
+        redrive=True,
+        retries=RETRIES,
     ),
     "an object that is tagged after its job": Scenario("after-tag"),
     "an object without versions that is tagged after its job": Scenario("after-tag-plain"),

@@ -34,6 +34,15 @@ match = "*/bucket-*"
 destination = "s3://{destination_bucket}/{key}"
 
 [[route]]
+name = "lake"
+match = "*/lake-*"
+destination = "parquet:s3://{destination_bucket}/{dir}"
+max_rejects = 1000
+[route.table]
+partition_by = ["part"]
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }, { name = "part" }]
+
+[[route]]
 name = "dynamodb"
 match = "*/dynamodb-*"
 destination = "dynamodb:{records_table}"

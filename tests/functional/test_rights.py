@@ -22,6 +22,8 @@ SHORT = (
     "a burst of small loads, announced through throttles and a kill",
     "a large load into DynamoDB whose source has gone",
     "a large load into DynamoDB, its worker killed",
+    "a large load into Parquet files that failed, redriven after its work files have expired",
+    "a large load into Parquet files, aborted between record and completion, and redriven",
     "a large load into PostgreSQL that may not be finished, and its announcement",
     "a large object carried whole, its worker killed",
     "a large object that is moved in parts to a place that is taken meanwhile",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from penstock.model.job import Receipt
 from penstock.model.load import LoadEnd
+from penstock.model.s3_uri import S3_SCHEME
 from penstock.model.table import Mode, TablePlan
 from penstock.model.wording import counted, rejected, were
 from penstock.tables.chunk_builder import tables_of
@@ -61,6 +62,11 @@ class Committed:
             return hint
         if all(table.mode is Mode.UPSERT for table in tables_of(self.plan)):
             return f"{hint} The rows that are in are then written again by their key, which doubles none.".lstrip()
+        if any(table.name.startswith(S3_SCHEME) for table in tables_of(self.plan)):
+            return (
+                f"{hint} Then redrive the job, which writes the spans that are missing. To load all of it again, first "
+                "delete the files of the job: their names begin with its id."
+            ).lstrip()
         rows = f"{counted(self.rows, 'row')} that {'is' if self.rows == 1 else 'are'} in {table_names(self.plan)}"
         return (
             f"{hint} First delete the {rows}, or leave their records out of the file: to load all of it again would "

@@ -69,6 +69,7 @@ class LakeSink(PlainSink):
         self._batches: dict[str, RecordBatches] = {}
         self._ended: Callable[[], bool] = lambda: False
         self._redrives = 0
+        self._stale: tuple[str, ...] = ()
         self._before = SpanFiles("")
         self._begun_at = self._reached = Resume()
 
@@ -111,9 +112,7 @@ class LakeSink(PlainSink):
             self._before = self._record.take_over(places)
             if not self._before.is_done:
                 self._check_visible(places)
-                # `take_over` of a large job has swept before it left its mark.
-                if self._before.token not in ("", self._token) and self._before.loaded == Resume():
-                    self._sweep(self._before.places)
+                self._stale = self._before.places if self._before.token not in ("", self._token) else ()
         self._begun_at = self._reached = self._before.loaded
         return self._reached
 
@@ -123,6 +122,8 @@ class LakeSink(PlainSink):
             if any(rows.count for rows in chunk.rows):
                 raise IncompleteJobError(f"span {self._span} of job {self._job_id} has more rows than when it was done")
             return Loaded(0)
+        if chunk.records:
+            self._sweep()
         for rows in chunk.rows:
             table = self._table(rows.table)
             self._files.add(table, self._batches[table.name].of(rows))
@@ -265,9 +266,11 @@ class LakeSink(PlainSink):
                 hint=f"Delete the files whose names begin with {self._job_id}, and upload the source again.",
             )
 
-    def _sweep(self, places: tuple[str, ...]) -> None:
-        for place in places:
+    def _sweep(self) -> None:
+        """Delete what earlier attempts have stored: not in `begin`, which steps call that write no rows."""
+        for place in self._stale:
             self._store.sweep(place, self._job_id, self._span, ())
+        self._stale = ()
 
 
 def _behind(chunk: Chunk, loaded: Loaded, before: Resume) -> Resume:
