@@ -105,13 +105,13 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
     ),
     "a large load into Parquet files, aborted between record and completion, and redriven": Scenario(
         "large-lake",
-        scripted_faults=[ScriptedFault("CompleteUpload", Fault.BUSY, TRIES * 2)],
+        scripted_faults=[ScriptedFault("CompleteUpload", Fault.BUSY, TRIES * 4)],
         redrive=True,
         retries=RETRIES,
     ),
     "a large load into Parquet files that failed, redriven after its work files have expired": Scenario(
         "large-lake",
-        scripted_faults=[ScriptedFault("UploadPart", Fault.BUSY, TRIES * 2)],
+        scripted_faults=[ScriptedFault("UploadPart", Fault.BUSY, TRIES * 4)],
         before={"abort": interference.delete_plan_and_records},
         redrive=True,
         retries=RETRIES,

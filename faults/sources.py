@@ -156,20 +156,12 @@ def _tables() -> list[JobKind]:
 
 def _lake(count: int, *, large: bool) -> JobKind:
     """Rows for Parquet files, in three folders."""
-    lines = ["id,name,part\n"]
-    lines += [f'{"bad" if is_bad(n) else n},"{name_of(n)}",{n % 3}\n' for n in range(count)]
-    data = "".join(lines).encode()
-    return JobKind(
-        "large-lake" if large else "lake",
-        "parquet",
-        cache(lambda: {"lake-a.csv.gz": in_blocks(data, 2_000)}),
-        large=large,
-        records=sum(not is_bad(n) for n in range(count)),
-        rows=[(n, name_of(n)) for n in range(count) if not is_bad(n)],
-        rejects=[n + 1 for n in range(count) if is_bad(n)],
-        settings=_sizes(1, 64 * KIB) if large else {},
-        rate_factor=0.5,
-    )
+    data = "".join(f'{"bad" if is_bad(n) else n},"{name_of(n)}",{n % 3}\n' for n in range(count)).encode()
+    packed = cache(lambda: {"lake-a.csv.gz": in_blocks(b"id,name,part\n" + data, 2_000)})
+    rows = [(n, name_of(n)) for n in range(count) if not is_bad(n)]
+    rejects = [n + 1 for n in range(count) if is_bad(n)]
+    name, settings = ("large-lake", _sizes(1, 64 * KIB)) if large else ("lake", {})
+    return JobKind(name, "parquet", packed, large, records=len(rows), rows=rows, rejects=rejects, settings=settings)
 
 
 def _table(store: str, mode: Mode, count: int, *, large: bool, zipped: bool) -> JobKind:

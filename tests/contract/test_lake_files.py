@@ -23,7 +23,7 @@ JOB, TOKEN = "0123456789abcdef0123456789abcdef", "a" * 32
 _numbers = count(1)
 
 
-class Place:
+class Bucket:
     """A new bucket, and what a job writes to it."""
 
     def __init__(self, client: Any) -> None:
@@ -52,15 +52,15 @@ class Place:
 
 
 @pytest.fixture(params=["emulator", LOCALSTACK])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest) -> Iterator[Bucket]:
     endpoint: Endpoint = request.getfixturevalue(request.param)
-    place = Place(endpoint.client("s3"))
+    place = Bucket(endpoint.client("s3"))
     yield place
     place.store.close()
 
 
 @pytest.mark.parametrize("size", [0, 1000, 11 * MIB])
-def test_a_file_is_visible_when_it_is_published_and_not_before(place: Place, size: int) -> None:
+def test_a_file_is_visible_when_it_is_published_and_not_before(place: Bucket, size: int) -> None:
     data = os.urandom(size)
     file = place.write(data)
     assert (place.keys(), place.open_uploads()) == ([], 1)
@@ -69,14 +69,14 @@ def test_a_file_is_visible_when_it_is_published_and_not_before(place: Place, siz
     assert (place.read(file), place.open_uploads()) == (data, 0)
 
 
-def test_damaged_bytes_are_never_published(place: Place) -> None:
+def test_damaged_bytes_are_never_published(place: Bucket) -> None:
     file = place.write(b"x" * 1000)
     with pytest.raises(PenstockError, match=r"BadDigest|checksum"):
         place.store.publish(replace(file, crc32=file.crc32 ^ 1), JOB, TOKEN)
     assert place.keys() == []
 
 
-def test_a_file_of_another_attempt_is_replaced_and_a_lost_one_is_an_error(place: Place) -> None:
+def test_a_file_of_another_attempt_is_replaced_and_a_lost_one_is_an_error(place: Bucket) -> None:
     earlier = place.write(b"earlier", token="b" * 32)
     place.store.publish(earlier, JOB, "b" * 32)
     file = place.write(b"now")
@@ -88,7 +88,7 @@ def test_a_file_of_another_attempt_is_replaced_and_a_lost_one_is_an_error(place:
         place.store.publish(lost, JOB, TOKEN)
 
 
-def test_a_sweep_ends_the_uploads_of_its_span_but_no_others(place: Place) -> None:
+def test_a_sweep_ends_the_uploads_of_its_span_but_no_others(place: Bucket) -> None:
     kept, others = place.write(b"kept", number=1), place.write(b"other", span=1)
     place.write(b"left")
     stranger = place.client.create_multipart_upload(Bucket=place.bucket, Key="out/other.parquet")["UploadId"]
@@ -104,7 +104,7 @@ def test_a_sweep_ends_the_uploads_of_its_span_but_no_others(place: Place) -> Non
     ]
 
 
-def test_without_metadata_a_file_is_known_by_its_name(place: Place) -> None:
+def test_without_metadata_a_file_is_known_by_its_name(place: Bucket) -> None:
     """As in S3 Tables, which takes no metadata."""
     place.store = S3Files(place.client, BUDGET, is_tagged=False, lists=False)
     file = place.write(b"data")
@@ -114,7 +114,7 @@ def test_without_metadata_a_file_is_known_by_its_name(place: Place) -> None:
     assert place.client.head_object(Bucket=place.bucket, Key=key)["Metadata"] == {}
 
 
-def test_a_record_changes_only_from_the_state_that_was_read(place: Place) -> None:
+def test_a_record_changes_only_from_the_state_that_was_read(place: Bucket) -> None:
     files = S3VersionedFiles(place.client, place.bucket)
     assert files.read("jobs/a/lake/00000.json") is None
     first = files.swap("jobs/a/lake/00000.json", b"1", "")

@@ -171,6 +171,9 @@ def test_take_over_of_a_large_job_shuts_ingest_out() -> None:
     with late, pytest.raises(LeaseLostError):
         late.complete()
     load(open_sink(lake, 1), TABLE, CHUNKS)
+    with open_sink(lake) as abort:
+        abort.fence()
+        abort.abort()  # a redrive goes on, with the same plan
     with open_sink(lake) as finish:
         assert finish.begin(TABLE).chunk == 1
         assert finish.has_other_spans()

@@ -10,7 +10,7 @@ from penstock.destinations.parquet.file_store import FileStore
 from penstock.destinations.parquet.sink import WHOLE, LakeSink
 from penstock.destinations.parquet.span_files import OPEN, SpanFile, SpanFiles, SpanRecord, VersionedFiles, records_of
 from penstock.model.column import Column
-from penstock.model.load import LoadEnd
+from penstock.model.load import LoadEnd, Resume
 from penstock.model.table import Table, TablePlan
 
 
@@ -75,7 +75,9 @@ class IcebergSink(LakeSink):
 
     def _delete_files(self, record: SpanRecord, found: SpanFiles) -> None:
         """Open the record of a span again, and delete its files. It names them until they are deleted."""
-        opened = SpanFiles(self._token, OPEN, files=found.files, places=found.places)
+        # `take_over` of a large job has left its mark in a record without files.
+        loaded = Resume() if found.is_done else found.loaded
+        opened = SpanFiles(self._token, OPEN, loaded, found.files, found.places)
         if found.is_done and record.find_done():
             record.write(opened)
         else:
@@ -84,4 +86,5 @@ class IcebergSink(LakeSink):
             self._store.discard(file)
             if self._delete:
                 self._delete(file.data.uri)
-        record.write(replace(opened, files=()))
+        if found.files:
+            record.write(replace(opened, files=()))

@@ -185,9 +185,7 @@ class LakeSink(PlainSink):
     def fence(self) -> None:
         """Take over all spans that are not done, so that no attempt at them can complete one."""
         for record, _ in self._all_records():
-            before = record.take_over(())
-            if not before.is_done:
-                record.write(SpanFiles(self._token, places=before.places))
+            record.take_over(())
 
     def abort(self) -> None:
         """Delete what this attempt has stored. Without `begin`: make the files of spans that are done visible, and
