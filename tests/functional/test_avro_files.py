@@ -63,6 +63,13 @@ def test_avro_becomes_parquet_with_the_types_of_its_schema(tmp_path: Path) -> No
     assert [row["at"] and row["at"].isoformat() for row in rows] == ["1970-01-01T00:00:00.000005+00:00", None]
 
 
+def test_there_is_nothing_to_guess_of_a_file_that_declares_its_columns(tmp_path: Path) -> None:
+    result = CliRunner(mix_stderr=False).invoke(main, ["guess", str(avro(tmp_path))])
+    assert result.exit_code == 1
+    assert "a file in avro declares its columns and their types" in result.stderr
+    assert "penstock check" in result.stderr
+
+
 def test_a_check_tells_the_columns_of_an_avro_file(tmp_path: Path) -> None:
     told = run("check", str(avro(tmp_path, "zstandard")))
     assert "2 records, 0 rejected" in told

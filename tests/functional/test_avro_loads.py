@@ -41,6 +41,7 @@ def test_every_record_is_a_row_once_wherever_the_source_is_cut(database: Databas
     assert (status.state, status.progress.rows) == (JobState.SUCCEEDED, ROWS), status
     assert status.spans > 4
     assert stored(database) == WANTED
+    assert status.percent == 100.0
     assert ("index" in plant.calls, "survey" in plant.calls) == (key.endswith("gz"), not key.endswith("gz"))
 
 

@@ -67,7 +67,7 @@ class SourceForm:
             return
         if self.options.format not in TEXTS:
             raise InvalidRouteError(
-                f"records of {self.options.format} are parts of a document: they cannot stand alone in a file",
+                f"records of {self.options.format} are parts of their file: they cannot stand alone in another one",
                 hint="Write them as JSON Lines: leave --as-source out.",
             )
         head = self._head()

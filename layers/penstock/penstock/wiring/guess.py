@@ -38,6 +38,8 @@ BATCH = 1 * MIB
 MOST_TITLES = 8
 # How often columns whose values do not fit become texts. Each time shows the first fault of a record only.
 TRIES = 10
+# Formats with a schema in each file.
+_DECLARED = (Format.AVRO, Format.PARQUET)
 _GUESSED = (Format.CSV, Format.JSONL, Format.JSON, Format.XLSX)
 _YEAR = re.compile(r"(?:1[89]|2[01])\d\d")
 _NOT_A_NAME = re.compile(r"\W+")
@@ -92,6 +94,11 @@ def _guess(key: str, head: bytes, *, whole: bool) -> RouteGuess:
     match = f"*{suffix}" if suffix else f"*{re.sub(r'[^A-Za-z0-9_.-]', '?', stem)}"
     route = RouteGuess(name, match, name, ())
     kind = _format(key, head)
+    if kind in _DECLARED:
+        raise InvalidRouteError(
+            f"there is nothing to guess: a file in {kind} declares its columns and their types",
+            hint="See them: penstock check. A route without columns takes them from the file.",
+        )
     if kind not in _GUESSED:
         raise InvalidRouteError(
             f"the options of {kind} are not guessed",
