@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from contract.iceberg_backends import IcebergBackend, glue_backend, s3_tables_backend, sqlite_backend
 from contract.object_backends import Endpoint
 from iceberg_lake import BY_COUNTRY, Fault, FaultyCatalog, Lake
+from lengths import long
 
 
-@pytest.fixture(params=["sqlite", "glue", "s3tables"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> IcebergBackend:
+@pytest.fixture(scope="module", params=["sqlite", "glue", "s3tables"])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IcebergBackend:
     if request.param == "sqlite":
-        return sqlite_backend(tmp_path)
+        return sqlite_backend(tmp_path_factory.mktemp("lake"))
     endpoint: Endpoint = request.getfixturevalue("emulator")
     return glue_backend(endpoint) if request.param == "glue" else s3_tables_backend(endpoint)
 
@@ -36,6 +35,7 @@ def test_files_become_visible_in_one_snapshot_that_carries_the_id_of_the_commit(
     assert lake.bases == [None]
 
 
+@pytest.mark.long
 def test_commits_follow_each_other_and_those_of_another_writer(lake: Lake) -> None:
     lake.commit("c1", lake.file("a", [1]))
     lake.append_foreign([2])
@@ -46,6 +46,7 @@ def test_commits_follow_each_other_and_those_of_another_writer(lake: Lake) -> No
     assert lake.summary()["total-records"] == "4"
 
 
+@pytest.mark.long
 def test_a_commit_that_is_in_is_not_made_again(lake: Lake) -> None:
     file = lake.file("a", [1])
     first = lake.commit("c1", file)
@@ -55,7 +56,7 @@ def test_a_commit_that_is_in_is_not_made_again(lake: Lake) -> None:
     assert lake.rows() == [1, 2]
 
 
-@pytest.mark.parametrize("fault", ["lost before", "lost after", "late", "sent twice", "conflict"])
+@pytest.mark.parametrize("fault", ["sent twice", *map(long, ("lost before", "lost after", "late", "conflict"))])
 def test_rows_are_in_once_whatever_becomes_of_the_first_request(lake: Lake, fault: Fault) -> None:
     lake.commit("c0", lake.file("z", [0]))
     catalog = FaultyCatalog(lake.backend.catalog, fault)
@@ -72,6 +73,7 @@ def test_a_commit_goes_on_top_of_what_another_writer_has_committed_in_the_meanti
     assert (lake.rows(), done.tries) == ([1, 2], 2)
 
 
+@pytest.mark.long
 def test_files_of_the_touched_partitions_are_replaced_in_one_snapshot(backend: IcebergBackend) -> None:
     lake = Lake(backend, BY_COUNTRY)
     lake.append_foreign([1], "DE")

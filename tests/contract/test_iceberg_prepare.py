@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -36,17 +35,17 @@ COLUMNS = (
 BY = FileOptions(partition_by=("country", "day(ordered_at)", "month(day)"))
 
 
-@pytest.fixture(params=["sqlite", "glue", "s3tables"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> IcebergBackend:
+@pytest.fixture(scope="module", params=["sqlite", "glue", "s3tables"])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IcebergBackend:
     if request.param == "sqlite":
-        return sqlite_backend(tmp_path)
+        return sqlite_backend(tmp_path_factory.mktemp("lake"))
     endpoint: Endpoint = request.getfixturevalue("emulator")
     return glue_backend(endpoint) if request.param == "glue" else s3_tables_backend(endpoint)
 
 
-@pytest.fixture
-def local(tmp_path: Path) -> IcebergBackend:
-    return sqlite_backend(tmp_path)
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> IcebergBackend:
+    return sqlite_backend(tmp_path_factory.mktemp("lake"))
 
 
 def prepare(
@@ -87,10 +86,10 @@ def test_a_missing_table_is_created_with_columns_types_and_partitions(backend: I
     assert (state.location, refused) == (found.location(), {})
 
 
-def test_creating_is_done_once(backend: IcebergBackend) -> None:
-    table = table_of(backend, create=True)
-    first, _ = prepare(backend, table)
-    assert prepare(backend, table)[0] == first
+def test_creating_is_done_once(local: IcebergBackend) -> None:
+    table = table_of(local, create=True)
+    first, _ = prepare(local, table)
+    assert prepare(local, table)[0] == first
 
 
 def test_columns_are_added_behind_the_others_and_older_files_have_null_for_them(backend: IcebergBackend) -> None:
@@ -116,6 +115,7 @@ def test_columns_are_added_behind_the_others_and_older_files_have_null_for_them(
     ]
 
 
+@pytest.mark.long
 def test_adding_is_done_once_also_by_two_at_once(backend: IcebergBackend) -> None:
     table = table_of(backend, Column("id", ColumnType.INTEGER), create=True, evolve=Evolve.ADD)
     prepare(backend, table)
@@ -208,12 +208,12 @@ def test_a_load_adds_a_hundred_columns_at_most(local: IcebergBackend) -> None:
     assert prepare(local, replace(table, columns=many[:100]))[1] == {}
 
 
-def test_without_create_a_missing_table_is_named(backend: IcebergBackend) -> None:
-    table = table_of(backend)
+def test_without_create_a_missing_table_is_named(local: IcebergBackend) -> None:
+    table = table_of(local)
     with pytest.raises(DestinationMissingError, match=f"the Iceberg table {table.name} does not exist"):
-        prepare(backend, table)
+        prepare(local, table)
     with pytest.raises(InvalidTableError, match="no record has shown the types"):
-        prepare(backend, replace(table, create=True, guessed=True))
+        prepare(local, replace(table, create=True, guessed=True))
 
 
 def test_a_missing_namespace_is_named(backend: IcebergBackend) -> None:

@@ -12,6 +12,7 @@ from catalog_proxy import CatalogProxy, catalog_proxy
 from contract.iceberg_backends import IcebergBackend, clients_of, glue_backend, s3_tables_backend
 from contract.object_backends import Endpoint
 from iceberg_lake import Lake
+from lengths import long
 from penstock.destinations.iceberg.catalog import Catalog
 from penstock.destinations.iceberg.catalogs import CatalogSettings, open_catalog
 from penstock.destinations.iceberg.reader import CatalogTableReader
@@ -108,6 +109,7 @@ def test_a_service_that_fails_for_a_moment_is_asked_again(
     assert CatalogTableReader(rest(proxy, tables)).read(lake.name)
 
 
+@pytest.mark.long
 def test_a_service_that_stays_away_is_retryable(proxy: CatalogProxy, tables: IcebergBackend, lake: Lake) -> None:
     proxy.fail("/config", *[503] * 9)
     with pytest.raises(ServiceUnavailableError, match="status 503"):
@@ -136,7 +138,9 @@ class TestOnTheWire:
         with catalog_proxy(emulator.url) as server:
             yield server
 
-    @pytest.mark.parametrize("faults", [("lost",), ("dropped",), (500,), ("lost", 503), ("dropped", 503, "lost")])
+    @pytest.mark.parametrize(
+        "faults", [("lost", 503), *map(long, [("lost",), ("dropped",), (500,), ("dropped", 503, "lost")])]
+    )
     def test_glue_has_the_rows_once(self, emulator: Endpoint, glue: CatalogProxy, faults: tuple[str | int]) -> None:
         lake = Lake(glue_backend(emulator))
         lake.append_foreign([0])
@@ -147,7 +151,7 @@ class TestOnTheWire:
         assert len(lake.snapshots()) == 2
         assert any("UpdateTable" in line for line in glue.requests)
 
-    @pytest.mark.parametrize("faults", [("lost",), ("dropped",), (500,), (502, 504), ("lost", "dropped", 503)])
+    @pytest.mark.parametrize("faults", [("lost", "dropped", 503), *map(long, [("lost",), (500,), (502, 504)])])
     def test_a_rest_catalog_has_the_rows_once(
         self, proxy: CatalogProxy, tables: IcebergBackend, lake: Lake, faults: tuple[str | int]
     ) -> None:
@@ -158,6 +162,7 @@ class TestOnTheWire:
         assert lake.rows() == [0, 1]
         assert len(lake.snapshots()) == 2
 
+    @pytest.mark.long
     def test_a_lost_answer_without_another_one_leaves_it_in_doubt(
         self, proxy: CatalogProxy, tables: IcebergBackend, lake: Lake
     ) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contract.iceberg_backends import sqlite_backend
+from contract.iceberg_backends import IcebergBackend, sqlite_backend
 from iceberg_lake import Fault, FaultyCatalog, Lake
 from lengths import examples
 from penstock.destinations.iceberg.catalog import LoadedTable
@@ -25,9 +24,15 @@ from penstock.errors import (
 )
 
 
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> IcebergBackend:
+    """A catalog of a file, which is the fastest."""
+    return sqlite_backend(tmp_path_factory.mktemp("lake"))
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(sqlite_backend(tmp_path))
+def lake(backend: IcebergBackend) -> Lake:
+    return Lake(backend)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.types import LongType
 
-from contract.iceberg_backends import sqlite_backend
+from contract.iceberg_backends import IcebergBackend, sqlite_backend
 from iceberg_lake import BY_COUNTRY, Lake
 from penstock.destinations.iceberg import manifests
 from penstock.destinations.iceberg.names import TableName
@@ -18,9 +17,15 @@ from penstock.errors import InvalidTableError
 from penstock.model.data_file import ColumnStatistics, DataFile
 
 
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> IcebergBackend:
+    """A catalog of a file, which is the fastest."""
+    return sqlite_backend(tmp_path_factory.mktemp("lake"))
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(sqlite_backend(tmp_path))
+def lake(backend: IcebergBackend) -> Lake:
+    return Lake(backend)
 
 
 def manifests_of(lake: Lake) -> list[ManifestFile]:
@@ -62,13 +67,10 @@ def test_manifests_of_other_partition_specs_and_large_ones_are_not_merged(lake: 
 
 
 def test_a_commit_of_many_files_has_several_manifests(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifests, "TARGET_BYTES", 8000)
-    file = lake.file("a", [1])
-    files = [DataFile(f"{file.uri}{number}", 1, 1, columns=file.columns) for number in range(500)]
-    lake.commit("c1", *files)
-    found = manifests_of(lake)
-    assert len(found) > 1
-    assert sum(manifest.added_files_count or 0 for manifest in found) == 500
+    monkeypatch.setattr(manifests, "TARGET_BYTES", 1)
+    lake.commit("c1", *(lake.file(str(number), [number]) for number in range(3)))
+    assert [manifest.added_files_count for manifest in manifests_of(lake)] == [1, 1, 1]
+    assert lake.rows() == [0, 1, 2]
 
 
 def test_too_many_manifests_and_damaged_ones_are_refused_by_name(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +85,7 @@ def test_too_many_manifests_and_damaged_ones_are_refused_by_name(lake: Lake, mon
         lake.commit("c3", lake.file("3", [3]))
 
 
-def test_a_table_of_version_1_is_appended_to_and_replaced(tmp_path: Path) -> None:
-    backend = sqlite_backend(tmp_path)
+def test_a_table_of_version_1_is_appended_to_and_replaced(backend: IcebergBackend) -> None:
     lake = Lake(backend, BY_COUNTRY, properties={"format-version": "1"})
     lake.append_foreign([1], "DE")
     lake.append_foreign([2], "FR")
@@ -105,8 +106,7 @@ def test_files_of_an_older_schema_are_committed_by_their_field_ids(lake: Lake) -
     assert lake.foreign().scan().to_arrow().to_pylist() == [{"number": 1}]
 
 
-def test_bounds_of_a_column_that_was_widened_are_widened_too(tmp_path: Path) -> None:
-    backend = sqlite_backend(tmp_path)
+def test_bounds_of_a_column_that_was_widened_are_widened_too(backend: IcebergBackend) -> None:
     lake = Lake(backend, schema=pa.schema([("id", pa.int32()), ("country", pa.string())]))
     low, high = struct.pack("<i", -5), struct.pack("<i", 5)
     file = lake.file("a", [-5, 5])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,10 +21,10 @@ from penstock.errors import InvalidTableError, PublishConflictError
 from penstock.model.data_file import DataFile
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> IcebergBackend:
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> IcebergBackend:
     """A catalog of a file, which is the fastest."""
-    return sqlite_backend(tmp_path)
+    return sqlite_backend(tmp_path_factory.mktemp("lake"))
 
 
 @pytest.fixture

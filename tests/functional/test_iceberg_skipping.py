@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,10 +44,10 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> IcebergBackend:
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> IcebergBackend:
     """A catalog of a file, which is the fastest."""
-    return sqlite_backend(tmp_path)
+    return sqlite_backend(tmp_path_factory.mktemp("lake"))
 
 
 def write(backend: IcebergBackend, table: IcebergTable, name: str, values: Sequence[object]) -> DataFile:
