@@ -13,6 +13,8 @@ from penstock_local.deploy import STACK_NAME
 from penstock_local.stack import Stack
 
 WAIT_SECONDS = 60.0
+# Seconds between two looks at a job. A look costs what a small job costs.
+FIRST_PAUSE, LAST_PAUSE = 0.05, 0.5
 
 
 Item = dict[str, Any]
@@ -26,12 +28,13 @@ def job_of(stack: Stack, key: str, patience: float = WAIT_SECONDS) -> Item:
 def wait_for(stack: Stack, key: str, holds: Callable[[Item], bool], what: str, patience: float = WAIT_SECONDS) -> Item:
     """The item of the jobs table for a key, when ``holds`` is true of it."""
     dynamodb, uri = stack.client("dynamodb"), f"s3://{stack.source_bucket}/{key}"
-    deadline = time.monotonic() + patience
+    deadline, pause = time.monotonic() + patience, FIRST_PAUSE
     while time.monotonic() < deadline:
         for item in dynamodb.scan(TableName=stack.jobs_table)["Items"]:
             if item.get("source", {}).get("S") == uri and holds(item):
                 return dict(item)
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(pause * 1.3, LAST_PAUSE)
     raise AssertionError(f"the job of {key} did not {what} within {patience} s")
 
 
@@ -46,12 +49,13 @@ def command(stack: Stack, *arguments: str, code: int = 0) -> Result:
 def job_of_version(stack: Stack, version: str, *states: str) -> dict[str, Any]:
     """The item of the jobs table for a version, when its job is in one of these states."""
     dynamodb = stack.client("dynamodb")
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline, pause = time.monotonic() + WAIT_SECONDS, FIRST_PAUSE
     while time.monotonic() < deadline:
         for item in dynamodb.scan(TableName=stack.jobs_table)["Items"]:
             if item.get("version", {}).get("S") == version and item["state"]["S"] in states:
                 return dict(item)
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(pause * 1.3, LAST_PAUSE)
     raise AssertionError(f"the job of version {version} is in none of {states} within {WAIT_SECONDS} s")
 
 

@@ -112,8 +112,8 @@ PARAMETERS = {
     "MemorySize": "128",
     "MaximumConcurrency": "2",
     "MapConcurrency": "2",
-    "LargeBytes": str(10 * 10**6),
-    "SpanBytes": str(8 * 1024**2),
+    "LargeBytes": str(6 * 10**6),
+    "SpanBytes": str(5 * 1024**2),
     "IndexSpacing": str(1024**2),
     # Of test_existing_buckets.py and test_backfill.py.
     "SourceBucketNames": ",".join(EXISTING_SOURCES),
@@ -134,7 +134,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresSwitc
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresSwitch) -> Iterator[Stack]:
-    """The template of this checkout, deployed with functions of 128 MB. The state machine takes sources of 10 MB."""
+    """The template of this checkout, deployed with functions of 128 MB. The state machine takes sources of 6 MB."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)
     with running(routes=routes, parameters={**PARAMETERS, "PostgresDsn": database.dsn}) as stack:

@@ -126,7 +126,7 @@ def test_a_burst_is_announced_object_by_object(stack: Stack, bus: Subscriber) ->
 
 def test_a_large_object_is_announced_by_no_step_of_its_execution(stack: Stack, bus: Subscriber) -> None:
     draw = random.Random(5)
-    text = b"".join(b"%d,%x\n" % (number, draw.getrandbits(800)) for number in range(115_000))
+    text = b"".join(b"%d,%x\n" % (number, draw.getrandbits(800)) for number in range(70_000))
     stack.client("s3").put_object(Bucket=stack.source_bucket, Key="told-large.csv.gz", Body=gzip.compress(text, 1))
     item = job_of(stack, "told-large.csv.gz")
     (event,) = bus.of(id_of(item))

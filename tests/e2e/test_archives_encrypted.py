@@ -15,7 +15,7 @@ PATIENCE = 180.0
 def test_small_and_large_encrypted_members_are_delivered(stack: Stack) -> None:
     secrets = stack.client("secretsmanager")
     secrets.create_secret(Name="archives/e2e", SecretString=json.dumps({"password": PASSWORD.decode()}))
-    large = random.Random(5).randbytes(12 * 10**6)
+    large = random.Random(5).randbytes(7 * 10**6)
     small, both = {"a.txt": b"small"}, {"a.txt": b"small", "large.bin": large}
     for name, members in (("small", small), ("large", both)):
         key = f"encrypted/{name}.zip"

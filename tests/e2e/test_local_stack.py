@@ -67,7 +67,7 @@ def test_no_message_is_left_after_its_job_has_ended(stack: Stack) -> None:
         waiting = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"] for url in queues]
         if all(set(numbers.values()) == {"0"} for numbers in waiting):
             break
-        time.sleep(0.1)
+        time.sleep(0.5)
     assert [set(numbers.values()) for numbers in waiting] == [{"0"}, {"0"}]
 
 

@@ -175,7 +175,7 @@ def test_a_job_without_enough_time_fails_before_lambda_ends_it(
     ingest_environment: IngestEnvironment, sample: Sample
 ) -> None:
     # The cold start alone may take seconds on a busy machine.
-    upload = ingest_environment.upload("long.csv.gz", sample.packed * 10)
+    upload = ingest_environment.upload("long.csv.gz", sample.packed * 4)
     with ingest_environment.ingest(timeout=15.0, env={"PENSTOCK_MARGIN_SECONDS": "5"}) as function:
         invocation = function.invoke(upload.event())
     assert not invocation.timed_out
