@@ -55,6 +55,6 @@ def test_rows_come_in_the_form_that_is_named(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_only_a_form_of_texts_takes_raw_csv() -> None:
-    assert [form for form in Form if FORMS[form].raw_csv] == [Form.TEXT]
+def test_forms_of_texts_and_of_arrow_take_raw_csv() -> None:
+    assert {form for form in Form if FORMS[form].raw_csv} == {Form.TEXT, Form.ARROW}
     assert ChunkBuilder(PLAN, Form.VALUE).validator(("n", "s"), ",", '"') is None

@@ -169,3 +169,11 @@ def test_a_source_with_a_schema_and_no_records_has_columns_that_are_no_guess() -
     plan = complete(TablePlan(PARSE, Table("t", create=True)), empty)
     assert plan.table
     assert (plan.table.columns, plan.table.guessed) == ((Column("id", T.INTEGER),), False)
+
+
+def test_the_schema_of_a_source_says_nothing_of_a_payload_within_its_records() -> None:
+    choice = Choice("type", {"song": Table("songs")}, payload="data")
+    sample = records({"type": "song", "data": {"id": 1}})
+    sample = replace(sample, schema=(Column("type"), Column("data", T.JSON)))
+    plan = complete(TablePlan(PARSE, choice=choice), sample)
+    assert typed(plan.tables[0].columns) == (Column("id", T.INTEGER),)

@@ -50,7 +50,9 @@ class TableRouter:
             else:
                 if value is not None:
                     found[value].append((position, row))
-        return {table: part_of(batch, rows) for table, rows in parts.items()}, tuple(rejects)
+        # The schema of a source is that of its records, and not of a payload in them.
+        described = replace(batch, schema=()) if self.get_payload else batch
+        return {table: part_of(described, rows) for table, rows in parts.items()}, tuple(rejects)
 
     def _table_of_sheet(self, batch: Batch) -> Mapping[Table, Batch]:
         """The parser has rejected the records of a sheet without a table."""
