@@ -23,8 +23,10 @@ from penstock.delivery.row_loader import RowLoader
 from penstock.delivery.sampling import Sampler
 from penstock.delivery.source_values import source_values
 from penstock.delivery.storage_fit import begin_fitted
+from penstock.destinations import commits_later
 from penstock.destinations.ports import TableSink
 from penstock.errors import (
+    InvalidRouteError,
     NotEnoughTimeError,
     PenstockError,
     PermanentError,
@@ -54,6 +56,8 @@ from penstock.tables import (
     redacting,
     tables_of,
 )
+
+MEMBERS_HINT = "Unpack the archive into a bucket, by a route of its own, and load its files from there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,12 @@ class TableDelivery:
     def plan(self, attempt: Attempt) -> TablePlan:
         """Return the route's plan with its format, and its columns, declared or inferred from a sample."""
         plan = attempt.job.need_plan()
+        if attempt.job.source.member and not self.load_id and commits_later(attempt.job.route.store):
+            raise InvalidRouteError(
+                f"route {attempt.job.route.name!r}: {attempt.job.source.uri} is a member of an archive, and a member "
+                f"has no commit of its own in {attempt.job.target.uri}",
+                hint=MEMBERS_HINT,
+            )
         plan = replace(plan, parse=self._settled(attempt, resolve(attempt.job.source.key, plan.parse)))
         check_values(plan, self._values(attempt.job, plan))
         if all(table.columns and not table.grows for table in tables_of(plan)):

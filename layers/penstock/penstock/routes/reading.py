@@ -34,7 +34,7 @@ from string import Formatter
 from typing import Any
 
 from penstock.codecs import CODECS, IDENTITY
-from penstock.destinations import Destination, examples, find_destination
+from penstock.destinations import Destination, commits_later, examples, find_destination
 from penstock.errors import DestinationLoopError, InvalidRouteError
 from penstock.limits import S3
 from penstock.model.route import (
@@ -85,6 +85,8 @@ def parse_routes(text: str, file: str, stack: Mapping[str, str], buckets: StackB
         refuse_unreachable(route, routes, file)
         if route.is_for_members:
             _refuse_without_members(route, routes, file)
+        if commits_later(route.store):
+            _refuse_members(route, routes, file)
         if route.templates:
             for bucket in buckets.sources or (stack["source_bucket"],):
                 refuse_among_moved(route, routes, file, bucket)
@@ -217,6 +219,18 @@ def _place(fields: Fields, name: str, stack: Mapping[str, str]) -> str:
     if name.endswith(".parquet"):
         raise fields.complain(field, f"{name!r} must be a prefix: a job may write several files, and names them itself")
     return _filled(fields, f"{name.rstrip('/')}/", stack, KEY_FIELDS)
+
+
+def _refuse_members(route: Route, routes: Iterable[Route], file: str) -> None:
+    """Refuse a pattern that only members of archives have, for a destination that takes none."""
+    archives = [f"{pattern}/*" for other in routes if other.takes_apart for pattern in other.match]
+    for pattern in route.match:
+        if any(fnmatchcase(pattern, archive) for archive in archives):
+            raise InvalidRouteError(
+                f"{file}: route {route.name!r}: match: {pattern!r} is for members of archives, which have no commit of "
+                f"their own in {route.destination}",
+                hint="Unpack the archives into a bucket, by a route of its own, and load the files from there.",
+            )
 
 
 def _refuse_without_members(route: Route, routes: Iterable[Route], file: str) -> None:
