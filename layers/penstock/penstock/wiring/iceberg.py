@@ -16,7 +16,7 @@ from penstock.destinations.iceberg.catalogs import (
     open_catalog,
     storage_of,
 )
-from penstock.destinations.iceberg.finder import CatalogFinder
+from penstock.destinations.iceberg.finding import CatalogCommitFinder
 from penstock.destinations.iceberg.job_files import RecordedFiles
 from penstock.destinations.iceberg.ports import IcebergAccess, TableEditor
 from penstock.destinations.iceberg.preparation import InvokedEditor
@@ -70,9 +70,9 @@ def settings_of(settings: Settings) -> CatalogSettings:
     return CatalogSettings(settings.iceberg_catalog, settings.iceberg_warehouse, settings.iceberg_secret)
 
 
-def finder_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> CatalogFinder:
+def finder_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> CatalogCommitFinder:
     """Build what looks for commits in the catalog of a stack."""
-    return CatalogFinder(catalog_of_stack(settings, s3)[0])
+    return CatalogCommitFinder(catalog_of_stack(settings, s3)[0])
 
 
 def job_files(settings: Settings, s3: S3Client) -> RecordedFiles:

@@ -1,4 +1,4 @@
-"""Commits files to Iceberg tables, exactly once, whatever answers are lost.
+"""Commits files to Iceberg tables, exactly once, whatever answers are lost (docs/adr/0033).
 
 Every request is conditional on the metadata that was read: of two attempts of a commit one goes in at most. After each
 that did not surely succeed, the table is read again, and its history is searched for the id of the commit.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from penstock.aws.backoff import Backoff
 from penstock.destinations.iceberg.catalog import Catalog, LoadedTable
 from penstock.destinations.iceberg.file_io import StorageFileIO
-from penstock.destinations.iceberg.finding import find_commit
+from penstock.destinations.iceberg.finding import CatalogCommitFinder, dropped, find_commit
 from penstock.destinations.iceberg.metadata import current_snapshot
 from penstock.destinations.iceberg.names import TableName
 from penstock.destinations.iceberg.ports import Commit, Committed
@@ -54,11 +54,7 @@ class IcebergCommitter:
         self._sleep = sleep
 
     def find(self, table: str, commit_id: str, base: int | None) -> int | None:
-        name = TableName.parse(table)
-        loaded = self._catalog.load(name, history=True)
-        if loaded is None:
-            raise _dropped(name, commit_id)
-        return find_commit(table, loaded.document, commit_id, base)
+        return CatalogCommitFinder(self._catalog).find(table, commit_id, base)
 
     def commit(self, commit: Commit, record_base: Callable[[int | None], None]) -> Committed:
         if len(commit.files) > MAX_FILES or len({file.uri for file in commit.files}) < len(commit.files):
@@ -177,14 +173,7 @@ class _Attempts:
             ) from error
         if loaded is None and self.is_pending:
             self.is_lost = True
-            raise _dropped(self.name, self.commit.id)
+            raise dropped(self.name, self.commit.id)
         if loaded is None:
             raise DestinationMissingError(f"the Iceberg table {self.name} does not exist", hint="Create the table.")
         return loaded
-
-
-def _dropped(name: TableName, commit_id: str) -> CommitInDoubtError:
-    return CommitInDoubtError(
-        f"{name}: nobody knows whether commit {commit_id} was in: the table does not exist any more",
-        hint="If the table was created again, redrive the job.",
-    )
