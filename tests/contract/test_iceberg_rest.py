@@ -15,6 +15,7 @@ from iceberg_lake import Lake
 from lengths import long
 from penstock.destinations.iceberg.catalog import Catalog
 from penstock.destinations.iceberg.catalogs import CatalogSettings, open_catalog
+from penstock.destinations.iceberg.names import TableName
 from penstock.destinations.iceberg.reader import CatalogTableReader
 from penstock.errors import (
     AccessDeniedError,
@@ -107,6 +108,18 @@ def test_a_service_that_fails_for_a_moment_is_asked_again(
 ) -> None:
     proxy.fail(f"/tables/{lake.name.partition('.')[2]}", 503, "dropped", "lost", 429)
     assert CatalogTableReader(rest(proxy, tables)).read(lake.name)
+
+
+def test_a_permission_that_is_missing_is_named(emulator: Endpoint, tables: IcebergBackend, lake: Lake) -> None:
+    with catalog_proxy(emulator.url) as server:
+        glue = open_catalog(CatalogSettings("glue"), clients_of(Endpoint(server.url)), tables.storage)
+        server.fail("GetTable", 403)
+        with pytest.raises(AccessDeniedError, match=r"glue:GetTable on sales\.orders"):
+            glue.load(TableName.parse("sales.orders"))
+        s3_tables = open_catalog(CatalogSettings(tables.warehouse), clients_of(Endpoint(server.url)), tables.storage)
+        server.fail("/tables/", 403)
+        with pytest.raises(AccessDeniedError, match=f"s3tables:GetTableData on {lake.name}"):
+            s3_tables.load(TableName.parse(lake.name))
 
 
 @pytest.mark.long
