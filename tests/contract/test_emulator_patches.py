@@ -10,6 +10,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -408,3 +409,39 @@ def test_conditions_split_and_join_parameters(account: Account) -> None:
         stacks.get_waiter("stack_create_complete").wait(StackName=f"s{number}", WaiterConfig={"Delay": 1})
         outputs = stacks.describe_stacks(StackName=f"s{number}")["Stacks"][0].get("Outputs", [])
         assert sorted(output["OutputKey"] for output in outputs) == expected
+
+
+COUNTING = "handler = lambda event, _: print('BATCH', len(event['Records']), flush=True)"
+
+
+def test_a_mapping_gathers_messages_for_its_batching_window(account: Account, failing: str) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    functions, queues = account.client("lambda"), account.client("sqs")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", COUNTING)
+    iam = account.client("iam")
+    role = iam.create_role(RoleName="gatherer", AssumeRolePolicyDocument=json.dumps(ASSUMED_BY_LAMBDA))["Role"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": ["sqs:*", "logs:*"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_role_policy(RoleName="gatherer", PolicyName="all", PolicyDocument=document)
+    functions.create_function(
+        FunctionName="gathering", Runtime="python3.11", Handler="app.handler", Timeout=5, Role=role,
+        Code={"ZipFile": archive.getvalue()},
+    )  # fmt: skip
+    url = queues.create_queue(QueueName="gathered")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    mapping = {"FunctionName": "gathering", "EventSourceArn": arn, "BatchSize": 1000}
+    functions.create_event_source_mapping(**mapping, MaximumBatchingWindowInSeconds=2)
+    for start in range(0, 24, 8):  # more than the 10 of one request to the queue
+        entries = [{"Id": str(number), "MessageBody": "x"} for number in range(start, start + 8)]
+        queues.send_message_batch(QueueUrl=url, Entries=entries)
+        time.sleep(0.2)
+    deadline = time.monotonic() + 20
+    found: list[str] = []
+    while not found and time.monotonic() < deadline:
+        with suppress(ClientError):  # there is no log before the first invocation
+            events = account.client("logs").filter_log_events(logGroupName="/aws/lambda/gathering")["events"]
+            found = [event["message"].split()[1] for event in events if event["message"].startswith("BATCH")]
+        time.sleep(0.2)
+    assert found == ["24"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e import test_lake as lake
 from penstock_local import postgres
 from penstock_local.stack import Stack, running
 from postgres_switch import PostgresSwitch, switched
@@ -136,8 +137,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresSwitc
 def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresSwitch) -> Iterator[Stack]:
     """The template of this checkout, deployed with functions of 128 MB. The state machine takes sources of 6 MB."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
-    routes.write_text(ROUTES)
-    with running(routes=routes, parameters={**PARAMETERS, "PostgresDsn": database.dsn}) as stack:
+    routes.write_text(lake.ROUTES + ROUTES)
+    parameters = {**PARAMETERS, "PostgresDsn": database.dsn}
+    with running(routes=routes, parameters=parameters, iceberg="glue") as stack:
         for bucket in (*EXISTING_SOURCES, EXISTING_DESTINATION):
             stack.client("s3").create_bucket(Bucket=bucket)
         stack.client("sns").create_topic(Name="ended-jobs")

@@ -51,7 +51,7 @@ def parquet_sample() -> LoadSample:
     """A file that becomes Parquet files, one for each country."""
     rows = trips(0, TRIPS)
     file = ("lake/files/trips.csv.gz", gzip.compress(as_csv(rows), 1))
-    return LoadSample("lake/files/trips.csv.gz to Parquet", (file,), TRIPS, 0, lambda stack: _wrong_files(stack, rows))
+    return LoadSample("lake/files/ (to Parquet)", (file,), TRIPS, 0, lambda stack: _wrong_files(stack, rows))
 
 
 def iceberg_sample(catalog: str) -> LoadSample:
@@ -62,7 +62,7 @@ def iceberg_sample(catalog: str) -> LoadSample:
         (f"lake/tables/{catalog}-{number}.csv", as_csv(rows[number * share : (number + 1) * share]))
         for number in range(FILES)
     )
-    label = f"lake/tables/ ({FILES} files) to Iceberg, {catalog}"
+    label = f"lake/tables/ ({FILES} files, {catalog})"
     return LoadSample(label, files, TRIPS, 0, lambda stack: _wrong_table(stack, rows))
 
 

@@ -37,6 +37,7 @@ def apply_all() -> None:
     access.log_decisions(Path(ACCESS_LOG).absolute())
     functions.unpack_layers_once()
     functions.convert_maximum_concurrency()
+    functions.gather_messages_for_batching_window()
     functions.name_errors_by_class()
     machines.make_start_idempotent()
     machines.keep_stopped_executions_aborted()

@@ -7,13 +7,14 @@ import hashlib
 import json
 import tempfile
 import threading
+import time
 import types
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime  # type: ignore[import-not-found]  # installed in another virtual environment
-from ministack.services import lambda_svc  # type: ignore[import-not-found]  # the same
+from ministack.services import lambda_svc, sqs  # type: ignore[import-not-found]  # the same
 
 # MiniStack's messages for a process that ended: during an invocation, and before it was ready.
 _ENDED = ("Worker process died", "Worker process exited immediately")
@@ -61,6 +62,38 @@ def convert_maximum_concurrency() -> None:
         return limit(mapping, *rest)
 
     lambda_svc._sqs_esm_concurrency = sqs_esm_concurrency
+
+
+def gather_messages_for_batching_window() -> None:
+    """A mapping with MaximumBatchingWindowInSeconds waits so long for its BatchSize, from the first message on, and a
+    batch may have more than 10 messages.
+
+    MiniStack takes what there is, at most 10.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+    limit, receive = lambda_svc._sqs_esm_concurrency, sqs._receive_messages_for_esm
+
+    def sqs_esm_concurrency(mapping: Any, function: Any, config: Any, queue: Any = None) -> Any:
+        window = float(mapping.get("MaximumBatchingWindowInSeconds") or 0)
+        now = time.time()
+        # A message waits from when it was sent, or from when it is visible again.
+        waiting = [now - message["visible_at"] for message in (queue or {}).get("messages", ()) if window]
+        ready = [seconds for seconds in waiting if seconds >= 0]
+        if ready and max(ready) < window and len(ready) < int(mapping.get("BatchSize", 10)):
+            return 0  # no batch for now
+        return limit(mapping, function, config, queue)
+
+    def receive_messages(queue_url: str, wanted: Any) -> list[Any]:
+        found: list[Any] = []
+        while len(found) < int(wanted or 1):
+            some = receive(queue_url, int(wanted or 1) - len(found))
+            found += some
+            if not some:
+                break
+        return found
+
+    lambda_svc._sqs_esm_concurrency = sqs_esm_concurrency
+    sqs._receive_messages_for_esm = receive_messages
 
 
 def name_errors_by_class() -> None:
