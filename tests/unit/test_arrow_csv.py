@@ -199,8 +199,15 @@ def test_odd_lines(text: bytes) -> None:
 
 def test_letters_of_other_fields_are_no_exponents() -> None:
     columns = [column(T.NUMERIC), Column("z"), Column("b", T.BOOLEAN), column(T.INTEGER, name="i")]
-    assert assert_alike(columns, b"1.5,3e7f,true,5\n2,E5 8E+9e-1,False,6\n")
-    assert not assert_alike(columns, b"1e0,3e7f,true,5\n2,E5,false,6\n")
+    assert assert_alike(columns, b"1.5,3e7f,true,5\n0,E5 8E+9e-1,False,6\n")
+    assert not assert_alike(columns, b"0e0,3e7f,true,5\n2,E5,false,6\n")
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.from_regex(r"[+-]?[019]{0,3}0{0,8}\.?0{0,8}[01]{0,3}([eE][+-]?[0-9]{0,2})?", fullmatch=True))
+def test_numbers_with_exponents_are_read_alike(text: str) -> None:
+    assert_alike([column(T.NUMERIC), Column("z")], lines([text]))
+    assert_alike([Column("x", T.NUMERIC), Column("z")], lines([text, "1.5"]))
 
 
 @pytest.mark.parametrize(

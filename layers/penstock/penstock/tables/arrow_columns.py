@@ -25,12 +25,14 @@ _TO_SHAPE: Final = bytes.maketrans(b"123456789", b"000000000")
 # Places behind those of a decimal that are read, too.
 _SPARE: Final = 12
 # No batch with so many zeros in a row is proven.
-MANY_ZEROS: Final = b"0" * _SPARE
+_MANY_ZEROS: Final = b"0" * _SPARE
+_ZEROS: Final = b"0" * (_SPARE // 2)
 _MOST_DIGITS: Final = 38
+_DECIMAL_BYTES: Final = 16
 _ZERO: Final = ord("0")
 # Where the seconds of a timestamp begin.
 _SECONDS: Final = len("0000-00-00 00:00:")
-_EXPONENTS: Final = (re.compile(rb"e[-+0-9](?<=[0-9.]e.)"), re.compile(rb"E[-+0-9](?<=[0-9.]E.)"))
+_EXPONENTS: Final = (re.compile(rb"e[-+0-9]"), re.compile(rb"E[-+0-9]"))
 _SMALL_EXPONENT: Final = re.compile(rb"[0-9.][eE]-[0-9]{3}")
 
 
@@ -38,14 +40,39 @@ class NotProvenError(Exception):
     """A batch may hold what the row converter reads in another way."""
 
 
+class ReadBatch:
+    """A batch of CSV, and its columns as arro3 has read them."""
+
+    def __init__(self, text: bytes, readers: Sequence[ArrowColumn], arrays: Sequence[Array]) -> None:
+        self.text = text
+        self._readers = readers
+        self._arrays = arrays
+        self._are_checked = False
+        self.has_zeros = _ZEROS in text
+
+    def proven(self) -> list[Array]:
+        """The columns as they are stored. Raises NotProvenError."""
+        if self.has_zeros and _MANY_ZEROS in self.text:
+            raise NotProvenError
+        return [reader.proven(array, self) for reader, array in zip(self._readers, self._arrays, strict=True)]
+
+    def check_exponents(self) -> None:
+        """Raise NotProvenError if a number may have an exponent. The letters e must all be in other fields."""
+        if self._are_checked:
+            return
+        self._are_checked = True
+        found = [reader.letters(array) for reader, array in zip(self._readers, self._arrays, strict=True)]
+        known = [count for count in found if count is not None]
+        if len(known) < len(found):
+            is_proven = not any(pattern.search(self.text) for pattern in _EXPONENTS)
+        else:
+            is_proven = sum(known) == self.text.count(b"e") + self.text.count(b"E")
+        if not is_proven:
+            raise NotProvenError
+
+
 class ArrowColumn(ABC):
-    """Reads one column. ``required``: it has no nulls; ``empty``: an empty field is null.
-
-    ``is_decimal``: it must be proven that no field has an exponent. ``letters``: how often each value has the letter e;
-    None: as often as its text.
-    """
-
-    is_decimal: ClassVar = False
+    """Reads one column. ``required``: it has no nulls; ``empty``: an empty field is null."""
 
     def __init__(self, column: Column, *, required: bool) -> None:
         self.column = column
@@ -55,14 +82,14 @@ class ArrowColumn(ABC):
     def read_as(self) -> DataType:
         """The type that arro3 reads."""
 
-    def proven(self, array: Array, text: bytes) -> Array:
-        """The column as it is stored. ``text`` is the whole batch. Raises NotProvenError."""
+    def proven(self, array: Array, batch: ReadBatch) -> Array:
+        """The column as it is stored. Raises NotProvenError."""
         if self.has_no_null and array.null_count:
             raise NotProvenError
-        return self.checked(array, text)
+        return self.checked(array, batch)
 
     @abstractmethod
-    def checked(self, array: Array, text: bytes) -> Array:
+    def checked(self, array: Array, batch: ReadBatch) -> Array:
         """As `proven`."""
 
     def letters(self, array: Array) -> int | None:
@@ -78,7 +105,7 @@ class TextColumn(ArrowColumn):
     def read_as(self) -> DataType:
         return _types().utf8()
 
-    def checked(self, array: Array, text: bytes) -> Array:  # noqa: ARG002  # as ArrowColumn says
+    def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         return array
 
 
@@ -90,7 +117,7 @@ class IntegerColumn(ArrowColumn):
         held = self.column.storage
         return _types().int32() if held and held.bits else _types().int64()
 
-    def checked(self, array: Array, text: bytes) -> Array:  # noqa: ARG002  # as ArrowColumn says
+    def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         return array
 
     def letters(self, array: Array) -> int | None:  # noqa: ARG002  # as ArrowColumn says
@@ -100,7 +127,7 @@ class IntegerColumn(ArrowColumn):
 class SpelledIntegerColumn(TextColumn):
     """Only digits without zeros in front: the number is written as its text was."""
 
-    def checked(self, array: Array, text: bytes) -> Array:  # noqa: ARG002  # as ArrowColumn says
+    def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         numbers = array.cast(_types().int64())
         if not are_equal(numbers.cast(_types().utf8()), array):
             raise NotProvenError
@@ -111,12 +138,10 @@ class DecimalColumn(ArrowColumn):
     """Digits with a point or none, and no more places than the column has.
 
     arro3 cuts places that its type does not have. So it reads 12 more of them than the column keeps: those must be
-    zero. A digit behind them would be preceded by 12 zeros. An exponent could hide digits: `check_exponents`. It also
-    reads a sign and a point as zero.
+    zero. A digit behind them would be preceded by 12 zeros, in a number with an exponent by six at least on one side of
+    its point. Or all digits that are read are zero, as they are of texts such as ``e4`` and ``-.``, which are no
+    numbers.
     """
-
-    is_decimal = True
-    zero: ClassVar = bytes(16)
 
     def __init__(self, column: Column, *, required: bool, digits: int, places: int) -> None:
         super().__init__(column, required=required)
@@ -125,14 +150,15 @@ class DecimalColumn(ArrowColumn):
     def read_as(self) -> DataType:
         return _types().decimal128(_MOST_DIGITS, self.places + _SPARE)
 
-    def checked(self, array: Array, text: bytes) -> Array:
+    def checked(self, array: Array, batch: ReadBatch) -> Array:
         kept = array.cast(_types().decimal128(self.digits, self.places))
         if not are_equal(kept.cast(self.read_as()), array):
             raise NotProvenError
-        with fixed_values(array, 16) as held:
-            has_zero = self.zero in bytes(held)
-        if has_zero and (b"-." in text or b"+." in text):
+        has_zero = _has_zero(kept)
+        if has_zero and (b"-." in batch.text or b"+." in batch.text):
             raise NotProvenError
+        if has_zero or (batch.has_zeros and (_ZEROS + b"." in batch.text or b"." + _ZEROS in batch.text)):
+            batch.check_exponents()
         return kept
 
     def letters(self, array: Array) -> int | None:  # noqa: ARG002  # as ArrowColumn says
@@ -148,7 +174,7 @@ class SpelledDecimalColumn(TextColumn):
         fraction = rf"(?:\.[0-9]{{1,{places}}}+)?" if places else ""
         self.line = re.compile(rf"^-?(?:0|[1-9][0-9]*+){fraction}\n".encode(), re.MULTILINE)
 
-    def checked(self, array: Array, text: bytes) -> Array:  # noqa: ARG002  # as ArrowColumn says
+    def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         if array.null_count == len(array):
             return array.cast(_types().decimal128(self.digits, self.places))
         if self.line.sub(b"", _lines(array)):
@@ -169,12 +195,12 @@ class FloatColumn(ArrowColumn):
     def read_as(self) -> DataType:
         return _types().float64()
 
-    def checked(self, array: Array, text: bytes) -> Array:
+    def checked(self, array: Array, batch: ReadBatch) -> Array:
         with fixed_values(array, 8) as held:
             values = bytes(held)
         if any(value in values for value in self.infinite):
             raise NotProvenError
-        if self.zero in values and (b"e-" in text or b"E-" in text) and _SMALL_EXPONENT.search(text):
+        if self.zero in values and (b"e-" in batch.text or b"E-" in batch.text) and _SMALL_EXPONENT.search(batch.text):
             raise NotProvenError
         return array
 
@@ -188,7 +214,7 @@ class BooleanColumn(ArrowColumn):
     def read_as(self) -> DataType:
         return _types().bool()
 
-    def checked(self, array: Array, text: bytes) -> Array:  # noqa: ARG002  # as ArrowColumn says
+    def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         return array
 
     def letters(self, array: Array) -> int | None:
@@ -200,7 +226,7 @@ class SpelledBooleanColumn(TextColumn):
 
     words: ClassVar = {"true": (b"true", b"false"), "True": (b"True", b"False"), "TRUE": (b"TRUE", b"FALSE")}
 
-    def checked(self, array: Array, text: bytes) -> Array:  # noqa: ARG002  # as ArrowColumn says
+    def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         with text_values(array) as held:
             texts = bytes(held)
         counts = {word: texts.count(word) for name in self.column.spellings for word in self.words[name]}
@@ -220,7 +246,7 @@ class DateColumn(TextColumn):
 
     shapes: ClassVar = frozenset({b"0000-00-00"})
 
-    def checked(self, array: Array, text: bytes) -> Array:  # noqa: ARG002  # as ArrowColumn says
+    def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         with text_values(array) as held:
             texts = bytes(held)
         count = len(array) - array.null_count
@@ -307,18 +333,6 @@ def column_for(column: Column, *, required: bool) -> ArrowColumn | None:
     return None if maker is None or is_limited else maker(column, required=required)
 
 
-def check_exponents(text: bytes, readers: Sequence[ArrowColumn], read: Sequence[Array]) -> None:
-    """Raise NotProvenError if a number may have an exponent. The letters e of the batch must all be in other fields."""
-    found = [reader.letters(array) for reader, array in zip(readers, read, strict=True)]
-    known = [count for count in found if count is not None]
-    if len(known) < len(found):
-        is_proven = not any(pattern.search(text) for pattern in _EXPONENTS)
-    else:
-        is_proven = sum(known) == text.count(b"e") + text.count(b"E")
-    if not is_proven:
-        raise NotProvenError
-
-
 def _decimal_column(column: Column, held: Storage, *, required: bool) -> ArrowColumn | None:
     digits, places = held.digits, held.places
     if digits is None or places is None or places + _SPARE >= _MOST_DIGITS:
@@ -327,6 +341,19 @@ def _decimal_column(column: Column, held: Storage, *, required: bool) -> ArrowCo
         return None
     maker = SpelledDecimalColumn if is_spelled(column) else DecimalColumn
     return maker(column, required=required, digits=digits, places=places)
+
+
+def _has_zero(decimals: Array) -> bool:
+    """Whether a decimal is zero, or null."""
+    with fixed_values(decimals, _DECIMAL_BYTES) as held:
+        values = bytes(held)
+    first = values[::_DECIMAL_BYTES]  # the lowest byte of each, which is seldom zero
+    at = first.find(0)
+    while at >= 0:
+        if not any(values[at * _DECIMAL_BYTES : (at + 1) * _DECIMAL_BYTES]):
+            return True
+        at = first.find(0, at + 1)
+    return False
 
 
 def _lines(array: Array) -> bytes:

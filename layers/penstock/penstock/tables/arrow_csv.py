@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.model.column import Column
 from penstock.model.record import CsvValidator, RawCsv
 from penstock.model.table import Table
-from penstock.tables.arrow_columns import MANY_ZEROS, ArrowColumn, NotProvenError, check_exponents, column_for
+from penstock.tables.arrow_columns import ArrowColumn, NotProvenError, ReadBatch, column_for
 from penstock.tables.raw_csv import DELIMITERS, QUOTES, SEVERAL, Cautious, columns_in_order
 
 if TYPE_CHECKING:
@@ -71,8 +71,6 @@ class _ArrowCsv:
             text += b"\n"
         if self._quote.encode() in text and self._row.sub(b"", text):
             return None
-        if MANY_ZEROS in text:
-            return None
         if any(self._has_field(text, token) for token in self._tokens):
             return None
         try:
@@ -94,10 +92,7 @@ class _ArrowCsv:
         """The columns of a batch, and the number of its rows. Raises NotProvenError."""
         count = text.count(b"\n")
         try:
-            read = self._read(text, count)
-            if any(reader.is_decimal for reader in self._readers):
-                check_exponents(text, self._readers, read)
-            return [reader.proven(array, text) for reader, array in zip(self._readers, read, strict=True)], count
+            return ReadBatch(text, self._readers, self._read(text, count)).proven(), count
         except NotProvenError:
             raise
         except Exception as error:

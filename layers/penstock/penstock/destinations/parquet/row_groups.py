@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # Rows of a row group whose columns are looked at; how many of them, in how many places.
 _FEW: Final = 20_000
-_PARTS, _SAMPLED = 4, 1000
-# A share of the sample that a column of some 20,000 different values reaches.
+_PARTS, _SAMPLED = 4, 500
+# A share of the sample that a column of some 10,000 different values reaches.
 _DISTINCT: Final = 0.9
 
 
