@@ -492,3 +492,15 @@ def test_both_decoders_read_the_same(data: st.DataObject) -> None:
     fast_rows = rows(avro_file(schema, values))
     slow_rows = rows(avro_file(slow, [{**value, "z": None} for value in values]))
     assert [{**row, "z": None} for row in fast_rows] == slow_rows
+
+
+def test_a_schema_of_many_types_that_depend_on_each_other_is_read_in_seconds() -> None:
+    count = 5_000
+    last = {"type": "record", "name": f"r{count}", "fields": [{"name": "a", "type": "int"}]}
+    fields: list[object] = [{"name": f"f{count}", "type": last}]
+    for number in reversed(range(count)):
+        kind = {"type": "record", "name": f"r{number}", "fields": [{"name": "a", "type": ["null", f"r{number + 1}"]}]}
+        fields.append({"name": f"f{number}", "type": kind})
+    node = read_schema(json.dumps({"type": "record", "name": "top", "fields": fields}).encode(), offset=0)
+    with pytest.raises(BadDocumentError, match="nested more than 64 levels"):
+        Shape(node, offset=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from math import inf
 
 from penstock.errors import BadDocumentError
@@ -13,6 +14,7 @@ from penstock.formats.avro.schema import MOST_LEVELS, Node
 MOST_EMPTY = 1000
 
 _LEAST = {
+    "record": 0,
     "null": 0,
     "boolean": 1,
     "int": 1,
@@ -109,21 +111,35 @@ class Shape:
 
 
 def _fewest_bytes(nodes: list[Node]) -> dict[int, float]:
-    """The fewest bytes of each type; infinite if it contains itself in each of its values."""
+    """The fewest bytes of each type; infinite if it contains itself in each of its values.
+
+    The type with the fewest bytes is settled first, as in Dijkstra's algorithm, so that each is settled once.
+    """
     least: dict[int, float] = {id(node): inf for node in nodes}
-    changed = True
-    while changed:
-        changed = False
-        for node in reversed(nodes):
-            if node.kind == "record":
-                found: float = sum(least[id(part)] for _, part in node.fields)
-            elif node.kind == "union":
-                found = 1 + min(least[id(branch)] for branch in node.branches)
-            else:
-                found = node.size if node.kind == "fixed" else _LEAST[node.kind]
-            if found < least[id(node)]:
-                least[id(node)] = found
-                changed = True
+    by_id = {id(node): node for node in nodes}
+    around: dict[int, list[Node]] = {id(node): [] for node in nodes}
+    missing = {id(node): len(node.fields) for node in nodes}
+    sums = dict.fromkeys(least, 0.0)
+    found: list[tuple[float, int]] = []
+    for node in nodes:
+        if node.kind in ("record", "union"):
+            for part in node.parts:
+                around[id(part)].append(node)
+        if node.kind != "union" and not node.fields:
+            heappush(found, (node.size if node.kind == "fixed" else _LEAST[node.kind], id(node)))
+    while found:
+        size, settled = heappop(found)
+        if least[settled] < inf:
+            continue
+        least[settled] = size
+        for outer in around[settled]:
+            key = id(outer)
+            missing[key] -= 1
+            sums[key] += size
+            if by_id[key].kind == "union":
+                heappush(found, (size + 1, key))
+            elif not missing[key]:
+                heappush(found, (sums[key], key))
     return least
 
 
