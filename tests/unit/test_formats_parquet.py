@@ -251,6 +251,12 @@ def test_a_dictionary_whose_values_are_long_is_decoded_in_smaller_batches() -> N
     assert [row["s"] for row in rows_of(parquet({"s": texts}), batch_bytes=1 * MIB)] == texts
 
 
+def test_a_record_that_does_not_fit_memory_is_refused_by_what_it_needs() -> None:
+    data = parquet({"l": [[1] * 3_000_000, [2]]})
+    with pytest.raises(BlockTooLargeError, match=r"row group 1 of 1: record 1 of it needs \d\d MiB of memory"):
+        batches_of(data)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [(["a", "a"], "the Parquet file has the column 'a' twice"), (["a", "s"], "column 's' has the column 'x' twice")],

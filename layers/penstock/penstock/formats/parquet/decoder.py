@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ _SCRIPT = Path(__file__).with_name("decode_process.py")
 _PIECE = 1 * MIB
 # Bytes of a complaint that are read, and seconds between its lines.
 _COMPLAINT, _PAUSE = 4096, 0.05
+_NO_MEMORY = re.compile(rb"memory allocation of (\d{1,18}) bytes failed")
 
 Columns = Sequence[Sequence[object]]
 """The values of each column, by physical types: bool, int, float, bytes; groups are dicts, repeated fields lists."""
@@ -109,9 +111,15 @@ class Decoder:
             if not ready:
                 raise _FailedError(f"no answer within {SILENCE} s", is_final=True)
             if complaints in ready and (said := os.read(complaints, _COMPLAINT)):
-                if select([complaints], [], [], _PAUSE)[0]:
-                    said += os.read(complaints, _COMPLAINT)
-                raise _FailedError(_reason(said.decode(errors="replace")))
+                while len(said) < _COMPLAINT and select([complaints], [], [], _PAUSE)[0]:
+                    more = os.read(complaints, _COMPLAINT)
+                    if not more:
+                        break
+                    said += more
+                # Rust says nothing else of an allocation that failed: it ends like a panic.
+                refused = _NO_MEMORY.search(said)
+                needed = self._room + int(refused[1]) if refused else 0
+                raise _FailedError(_reason(said.decode(errors="replace")), needed=needed)
             piece = os.read(out, min(size - len(data), _PIECE)) if out in ready else b""
             if out in ready and not piece:
                 raise self._failure()
