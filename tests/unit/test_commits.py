@@ -295,3 +295,12 @@ def test_an_older_version_that_replaces_rows_is_superseded() -> None:
     world.run()
     assert (world.status(older).state, world.status(newer).state) == ("superseded", "succeeded")
     assert world.names() == ["0B"]
+
+
+def test_a_thousand_jobs_of_ten_seconds_take_few_commits() -> None:
+    world = World()
+    held = [world.hold(f"{number}", f"{number:04}") for number in range(1_000)]
+    for first in range(0, len(held), 100):  # as messages come in, with a window of a second
+        assert world.run(*held[first : first + 100]) == {}
+    assert world.snapshots() <= 20
+    assert (len(world.names()), world.states()) == (1_000, {"succeeded": 1_000})
