@@ -24,7 +24,7 @@ OUTPUTS = (
 # By the logical id of a layer, to which SAM adds a digest: the functions that have it. None: all.
 LAYERS = {
     "PenstockLayer": None,
-    "LakeLayer": ("check", "index", "ingest", "plan", "work"),
+    "LakeLayer": ("abort", "check", "finish", "index", "ingest", "plan", "work"),
     "IcebergLayer": ("abort", "commit", "finish", "plan"),
 }
 _LAYER = "AWS::Lambda::LayerVersion"
