@@ -34,7 +34,7 @@ settings.register_profile("drawn", settings.get_profile("same"), max_examples=10
 settings.load_profile("same")
 
 # Groups that take minutes, and folders in order of the time that a test takes.
-LONGEST = ("stack", "rights", "doctor", "steps-tables", "faults", "test_s3_faults")
+LONGEST = ("stack", "rights", "doctor", "steps-tables", "faults", "test_s3_faults", "deployed-jobs")
 FOLDERS = ("e2e", "functional", "contract", "template", "unit")
 # The most bytes of a parameter that are shown in the name of a test.
 LONG = 200

@@ -31,6 +31,7 @@ from penstock_cli.member_text import member_fields
 from penstock_cli.watch import _LargeMembers
 from penstock_cli.watch_view import WatchView
 
+pytestmark = pytest.mark.xdist_group("deployed-jobs")  # for one process to import moto's CloudFormation, for seconds
 COUNTS = MemberCounts(delivered=1_200, failed=2, skipped=7, superseded=1, total=1_205)
 RECEIPT = Receipt(40, 50, 15, 2, "gzip", rows=7, rejects=1)
 TOLD = "1,200 of 1,205 delivered, 2 failed, 1 superseded, 2 not begun, 7 left out"

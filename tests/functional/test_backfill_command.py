@@ -28,6 +28,7 @@ from penstock.routes import destination_of, parse_routes
 from penstock.wiring.routes import packaged_routes
 from penstock_cli.main import main
 
+pytestmark = pytest.mark.xdist_group("deployed-jobs")  # for one process to import moto's CloudFormation, for seconds
 NAMES = ("source_bucket", "destination_bucket", "work_bucket", "records_table")
 COMMAND = shutil.which("penstock", path=str(Path(sys.executable).parent)) or "penstock"
 

@@ -27,6 +27,7 @@ from penstock.model.serialization import to_json
 from penstock_cli.main import main
 from penstock_local.stack import Stack
 
+pytestmark = pytest.mark.xdist_group("deployed-jobs")  # for one process to import moto's CloudFormation, for seconds
 COMMANDS = [("jobs",), ("status", "a"), ("watch", "a"), ("rejects", "a"), ("redrive", "a"), ("report", "a")]
 
 

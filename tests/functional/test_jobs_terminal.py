@@ -18,6 +18,7 @@ from functional.terminal import CTRL_C, terminal
 from lengths import long
 from penstock.model.job_status import JobState
 
+pytestmark = pytest.mark.xdist_group("deployed-jobs")  # for one process to import moto's CloudFormation, for seconds
 COMMAND = shutil.which("penstock", path=str(Path(sys.executable).parent)) or "penstock"
 
 
