@@ -22,6 +22,7 @@ from penstock.errors import TruncatedSourceError as Truncated
 from penstock.formats import ReadLimits, parse
 from penstock.formats.avro.schema import Node, read_schema
 from penstock.formats.avro.shape import Shape
+from penstock.model.column import ColumnType
 from penstock.model.load import Resume
 from penstock.model.parse_options import Format, ParseOptions
 from penstock.model.record import Batch
@@ -113,6 +114,13 @@ def test_each_type_has_its_form(kind: object, value: object, expected: object) -
     ((row,),) = [batch.rows for batch in parsed(data)]
     assert row == {"value": expected}
     assert type(row["value"]) is type(expected) or isinstance(expected, Decimal)
+
+
+@pytest.mark.parametrize(("precision", "digits"), [(38, (38, 2)), (39, (0, 0))])
+def test_the_column_of_a_decimal_has_its_digits_if_tables_have_so_many(precision: int, digits: tuple[int, int]) -> None:
+    schema = record("r", d=logical("bytes", "decimal", precision=precision, scale=2))
+    ((column,),) = [batch.schema for batch in parsed(avro_file(schema))]
+    assert (column.type, (column.digits, column.places)) == (ColumnType.NUMERIC, digits)
 
 
 def test_a_very_small_decimal_has_no_exponent_in_its_text() -> None:
@@ -352,6 +360,18 @@ def test_a_file_that_is_cut_off_anywhere_is_truncated(codec: str) -> None:
                 "file: its 20 bytes are more than 1 records"
             ),
             START,
+        ),
+        (
+            header(PERSON) + block(0, encoded(PERSON, PEOPLE[:2])),
+            BadDocumentError,
+            "a block before record 1 does not decode by the schema of the file: its 20 bytes are more than 0 records",
+            START,
+        ),
+        (
+            header(PERSON) + block(1, encoded(PERSON, PEOPLE[:1]))[: -len(SYNC)],
+            Truncated,
+            "the source ends before the marker of a block",
+            START + 12,
         ),
         (
             header(PERSON, "deflate") + block(1, b"\xff"),

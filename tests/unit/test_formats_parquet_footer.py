@@ -166,6 +166,21 @@ def test_a_file_without_rows_has_a_schema() -> None:
     assert len(footer.leaves) == 9
 
 
+@pytest.mark.parametrize("number", [-1, 3, 2**31])
+def test_a_repetition_that_is_not_known_is_damage(number: int) -> None:
+    file = file_of()
+    start, length = footer_range(file[-TAIL:], len(file))
+    footer = Reader(file[start : start + length]).read_struct()
+    footer.structs(2)[1].set(3, thrift.I32, number)
+    with pytest.raises(CorruptSourceError, match=f"column 'id' has the repetition {number}"):
+        read_footer(encode(footer), start)
+
+
+def test_a_row_group_without_columns_is_none_of_a_damaged_file() -> None:
+    (group,) = footer_of(file_of(TABLE.select([]).slice(0, 0))).row_groups
+    assert (group.rows, group.columns) == (0, ())
+
+
 def test_an_encrypted_footer_is_refused_by_name() -> None:
     with pytest.raises(BadSourceError, match="encrypted") as caught:
         footer_range(b"\x10\0\0\0PARE", 1000)

@@ -292,6 +292,13 @@ def test_decimals_beyond_the_declared_digits_are_rejects(text: str, reason: str)
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("places", "text"), [(38, f"-0.{'9' * 38}"), (2, f"{'9' * 36}.99")])
+def test_a_decimal_of_all_38_digits_fits(places: int, text: str) -> None:
+    # A number with a plus is not plain: then each value is looked at.
+    file, _ = file_of([Column("x", T.NUMERIC, digits=38, places=places)], [text], ["+0.01"])
+    assert pq.read_table(io.BytesIO(file))["x"].to_pylist() == [Decimal(text), Decimal("0.01")]
+
+
 def test_a_numeric_without_digits_keeps_nine_places_of_38() -> None:
     plain = Column("x", T.NUMERIC)
     assert rejected(plain, "1.0000000001", "1" * 30) == [

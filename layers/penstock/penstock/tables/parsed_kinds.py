@@ -34,7 +34,8 @@ class DigitsKind(Within):
         number = Decimal(text.strip()) if NumericKind.pattern.fullmatch(text) else None
         if number is None:
             raise ValueError(f"{shown(text)} is not a number")
-        if abs(number) >= self.limit:
+        # A comparison is exact; `abs` would round to 28 digits.
+        if not -self.limit < number < self.limit:
             raise ValueError(f"{shown(text)} does not fit {self.described}")
         return value
 

@@ -26,6 +26,8 @@ _KINDS = {
     "map": _JSON,
     "record": _JSON,
 }
+# What the type of a column can state: with more digits, it is a numeric without limits.
+_MOST_DIGITS = 38
 _NUMBERS = {ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT}
 
 _Typed = tuple[ColumnType, tuple[str, ...]]
@@ -39,7 +41,7 @@ def columns_of(top: Node) -> tuple[Column, ...]:
 def _column(name: str, node: Node) -> Column:
     kind, spellings = _type_of(node)
     others = [branch for branch in node.branches if branch.kind != "null"] or [node]
-    if len(others) == 1 and others[0].logical == "decimal":
+    if len(others) == 1 and others[0].logical == "decimal" and others[0].precision <= _MOST_DIGITS:
         return Column(name, kind, digits=others[0].precision, places=others[0].scale)
     return Column(name, kind, spellings=spellings)
 

@@ -162,8 +162,9 @@ def is_plausible(count: int, size: int) -> bool:
 
 def check_sync(feed: Feed, block: Block, sync: bytes) -> None:
     """Pass the marker behind a block. Raises CorruptSourceError and TruncatedSourceError."""
-    where = "the marker after a block" if feed.peek(1) else "the source ends before the marker of a block"
-    found = feed.exactly(SYNC, where)
+    if not feed.peek(1):
+        raise TruncatedSourceError("the source ends before the marker of a block", offset=block.start + block.size)
+    found = feed.exactly(SYNC, "the marker after a block")
     if found != sync:
         raise CorruptSourceError(
             f"the block at byte {block.offset:,} is not followed by the file's sync marker",

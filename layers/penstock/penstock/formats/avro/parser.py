@@ -54,7 +54,8 @@ def parse_avro(chunks: Iterable[bytes], options: ParseOptions, settings: ParseSe
     gathered = _Gathered(settings.batch_bytes, source.columns, first)
     decompress = header.decompress()
     for block in blocks(feed, base):
-        if row + block.count <= first:
+        # Bytes of no record are damage, which decoding finds.
+        if row + block.count <= first and (block.count or not block.size):
             feed.skip(block.size, f"the block at byte {block.offset:,}")
         else:
             data = read_bytes(feed, block, decompress, settings.limits.block_bytes)
@@ -134,10 +135,14 @@ class AvroSource:
                 number += 1
         except UndecodableError as error:
             last = row + block.count - 1
-            what = f"record {number:,}" if number <= last else f"the block of the records {row:,} to {last:,}"
+            what = f"record {number:,}" if number <= last else _block_of(row, last)
             raise BadDocumentError(
                 f"{what} does not decode by the schema of the file: {error}", offset=block.offset
             ) from error
+
+
+def _block_of(first: int, last: int) -> str:
+    return f"the block of the records {first:,} to {last:,}" if first <= last else f"a block before record {first:,}"
 
 
 def _long(record: object, max_record: int) -> Unfit:

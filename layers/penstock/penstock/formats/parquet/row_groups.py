@@ -119,17 +119,17 @@ class RowGroup:
 def read_row_group(reader: Reader, leaves: int) -> RowGroup:
     """Read a row group of a file with so many leaves. Raises CorruptSourceError."""
     rest = Struct(reader.offset)
-    columns: tuple[ColumnChunk, ...] = ()
+    columns: tuple[ColumnChunk, ...] | None = None
     for id_, kind in reader.fields():
         if id_ == _COLUMNS and kind == LIST:
             element, count = reader.list_header()
-            if element != STRUCT or count != leaves:
+            if count != leaves or (count and element != STRUCT):
                 raise reader.damage(f"a row group has {count:,} column chunks, for {leaves:,} columns")
             columns = tuple(_read_chunk(reader) for _ in range(count))
         else:
             reader.keep(rest, id_, kind)
     rows = rest.integer(_ROWS)
-    if not columns or rows is None or rows < 0:
+    if columns is None or rows is None or rows < 0:
         raise CorruptSourceError(
             "the Parquet metadata is damaged: a row group lacks its columns or its number of rows", offset=rest.offset
         )

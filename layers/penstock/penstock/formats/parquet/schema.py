@@ -171,6 +171,8 @@ class _Tree:
         name = element.text(_NAME) or ""
         path = () if is_root else (*parent, name)
         repetition = "REQUIRED" if is_root else name_of(REPETITIONS, element.integer(_REPETITION) or 0)
+        if repetition not in REPETITIONS:
+            raise self._reader.damage(f"column {'.'.join(path)!r} has the repetition {repetition}")
         definition += repetition != "REQUIRED"
         repeated += repetition == "REPEATED"
         count = element.integer(_CHILDREN) or 0
