@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
+from typing import Any
 
-from penstock.destinations.iceberg.ports import WrittenFiles
+from penstock.destinations.iceberg.ports import Committer, WrittenFiles
 from penstock.jobs.commit.committing import JobCommits
 from penstock.jobs.commit.ports import CommitStore
 from penstock.model.commit import CommitNote
@@ -68,20 +70,20 @@ class World:
         self.files.written[job.id] = WrittenFiles(tuple(map(file_of, files)), spec_id=spec_id, size=100)
         return job.id
 
-    def commits(self, store: CommitStore | None = None) -> JobCommits:
+    def commits(self, store: CommitStore | None = None, catalog: Committer | None = None) -> JobCommits:
         return JobCommits(
             store or self.store,
             self.files,
-            lambda: self.catalog,
+            lambda: catalog or self.catalog,
             LEASE,
             margin=10.0,
             clock=self.clock,
             new_id=lambda: f"commit-{next(self.ids)}",
         )
 
-    def run(self, *job_ids: str, store: CommitStore | None = None) -> dict[str, str]:
+    def run(self, *job_ids: str, store: CommitStore | None = None, catalog: Committer | None = None) -> dict[str, str]:
         """Commit jobs. Return the errors of those that wait still."""
-        left = self.commits(store)({TABLE: job_ids or list(self.jobs.jobs)}, ManualDeadline(800.0))
+        left = self.commits(store, catalog)({TABLE: job_ids or list(self.jobs.jobs)}, ManualDeadline(800.0))
         return {job_id: type(error).__name__ for job_id, error in left.items()}
 
     def status(self, job_id: str) -> JobStatus:
@@ -111,22 +113,40 @@ class Killed(BaseException):
     """The process has ended."""
 
 
-class Dying:
-    """Ends the process before or after a call of another object, by the number of the call."""
+class Calls:
+    """Does something before or after a call of other objects, by the number of the call."""
 
-    def __init__(self, inner: object, at: int, *, after: bool) -> None:
-        self._inner, self._left, self._after = inner, at, after
+    def __init__(self, at: int, action: Callable[[], object], *, after: bool) -> None:
+        self.left, self._action, self._after = at, action, after
+
+    def of(self, inner: object) -> Any:
+        """Return an object whose calls are counted."""
+        return _Counted(self, inner)
+
+    def call(self, method: Callable[..., object], *args: object, **named: object) -> object:
+        self.left -= 1
+        is_it = self.left == -1
+        if is_it and not self._after:
+            self._action()
+        result = method(*args, **named)
+        if is_it and self._after:
+            self._action()
+        return result
+
+
+@dataclass
+class _Counted:
+    calls: Calls
+    inner: object
 
     def __getattr__(self, name: str) -> Callable[..., object]:
-        method = getattr(self._inner, name)
+        return partial(self.calls.call, getattr(self.inner, name))
 
-        def call(*args: object, **named: object) -> object:
-            self._left -= 1
-            if self._left == -1 and not self._after:
-                raise Killed
-            result = method(*args, **named)
-            if self._left == -1:
-                raise Killed
-            return result
 
-        return call
+def dying(inner: object, at: int, *, after: bool) -> Any:
+    """End the process before or after a call of another object, by the number of the call."""
+
+    def die() -> None:
+        raise Killed
+
+    return Calls(at, die, after=after).of(inner)

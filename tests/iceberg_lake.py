@@ -34,7 +34,7 @@ Fault = Literal["lost before", "lost after", "late", "sent twice", "conflict"]
 
 class FaultyCatalog:
     """A catalog whose commits go wrong, in this order; then they succeed. ``between``: what happens
-    before each commit.
+    before each commit, and ``before_load`` before the table is read.
 
     - ``lost before``: the request does not arrive. ``lost after``: the answer does not.
     - ``late``: the request arrives before the next one does.
@@ -47,9 +47,12 @@ class FaultyCatalog:
         self._faults = list(faults)
         self._between = iter(between)
         self._late: list[tuple[LoadedTable, Change]] = []
+        self.before_load: list[Callable[[], object]] = []
         self.commits = 0
 
     def load(self, name: TableName, *, history: bool = False) -> LoadedTable | None:
+        if self.before_load:
+            self.before_load.pop(0)()
         return self._catalog.load(name, history=history)
 
     def create(self, table: NewTable) -> None:

@@ -16,8 +16,8 @@ from pyiceberg.types import DateType, LongType, NestedField
 
 from contract.iceberg_backends import IcebergBackend, sqlite_backend
 from iceberg_files import write_file
-from iceberg_lake import BY_COUNTRY, FaultyCatalog, Lake
-from penstock.errors import InvalidTableError, PublishConflictError
+from iceberg_lake import BY_COUNTRY, Fault, FaultyCatalog, Lake
+from penstock.errors import InvalidTableError, PublishConflictError, SupersededError
 from penstock.model.data_file import DataFile
 
 
@@ -88,6 +88,49 @@ def test_of_two_replacements_of_an_empty_table_at_once_the_later_one_stays(backe
     catalog = FaultyCatalog(backend.catalog, between=[lambda: lake.commit("other", other, replace=True)])
     lake.commit("c1", lake.file("a", [3]), replace=True, catalog=catalog)
     assert lake.rows() == [3]
+
+
+# What an older replacement has done when a newer one of its series goes in: read the table, or sent a request that
+# arrives later, never, or not first.
+STEPS: tuple[tuple[Fault | None, ...], ...] = ((None,), ("late",), ("lost before",), ("conflict",))
+
+
+@pytest.mark.parametrize("faults", STEPS)
+def test_an_older_replacement_never_goes_in_on_top_of_a_newer_one(faults: Sequence[Fault | None], lake: Lake) -> None:
+    newer, older = lake.file("new", [8], "FR"), lake.file("old", [7], "FR")
+
+    def overtake() -> None:
+        lake.commit("new", newer, replace=True, series="s", order="0B")
+
+    first = faults[0] is None
+    catalog = FaultyCatalog(lake.backend.catalog, *faults, between=[overtake] if first else [])
+    # A request that is lost is repeated: the newer one goes in before that.
+    catalog.before_load = [] if first else [lambda: None, overtake]
+    with pytest.raises(SupersededError, match="a newer version has replaced the rows"):
+        lake.commit("old", older, replace=True, series="s", order="0A", catalog=catalog)
+    catalog.deliver()
+    assert lake.rows() == [1, 8]
+    if faults[0] in (None, "conflict"):  # the manifests of a request without an answer stay
+        assert lake.orphans() == {older.uri}
+    with pytest.raises(SupersededError):  # another process tries again
+        lake.commit("old", older, replace=True, series="s", order="0A", base=lake.bases[0], is_retry=True)
+
+
+def test_an_older_replacement_whose_answer_was_lost_is_in_before_a_newer_one(lake: Lake) -> None:
+    newer, older = lake.file("new", [8], "FR"), lake.file("old", [7], "FR")
+    catalog = FaultyCatalog(lake.backend.catalog, "lost after")
+    catalog.before_load = [lambda: None, lambda: lake.commit("new", newer, replace=True, series="s", order="0B")]
+    assert lake.commit("old", older, replace=True, series="s", order="0A", catalog=catalog).was_in
+    assert lake.rows() == [1, 8]
+
+
+def test_a_newer_replacement_and_one_of_another_series_go_in_on_top(lake: Lake) -> None:
+    lake.commit("c1", lake.file("a", [7], "FR"), replace=True, series="s", order="0B")
+    lake.append_foreign([9])
+    lake.commit("c2", lake.file("b", [8], "DE"), replace=True, series="other", order="0A")
+    assert lake.rows() == [7, 8]
+    lake.commit("c3", lake.file("c", [10], "FR"), replace=True, series="s", order="0C")
+    assert lake.rows() == [8, 10]
 
 
 def test_what_others_append_in_the_meantime_stays(lake: Lake) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from committed_jobs import LEASE, TABLE, Dying, Killed, World, job_of
+from committed_jobs import LEASE, TABLE, Calls, Killed, World, dying, job_of
 from penstock.destinations.iceberg.ports import WrittenFiles
 from penstock.errors import AccessDeniedError, CommitInDoubtError, ServiceUnavailableError
 from penstock.jobs.commit.committing import DOUBTS, MOST_FILES
@@ -199,14 +199,18 @@ def _lose_answer(_: Any) -> None:
 CALLS = 9
 
 
+# Of one job that replaces rows: whether it is overtaken is asked, and the catalog commits.
+CALLS_OF_ONE = 9
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(CALLS))
 def test_a_process_may_be_killed_at_any_call_of_the_store(at: int, *, after: bool) -> None:
     world = World()
     held = [world.hold(name, name) for name in "ab"]
-    dying: Any = Dying(world.store, at, after=after)
+    store = dying(world.store, at, after=after)
     with pytest.raises(Killed):
-        world.run(*held, store=dying)
+        world.run(*held, store=store)
     world.clock.now += LEASE
     held.append(world.hold("c", "c"))
     assert world.run(*held) == {}
@@ -295,6 +299,39 @@ def test_an_older_version_that_replaces_rows_is_superseded() -> None:
     world.run()
     assert (world.status(older).state, world.status(newer).state) == ("superseded", "succeeded")
     assert world.names() == ["0B"]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(CALLS_OF_ONE))
+def test_the_newer_of_two_replacements_stays_whenever_it_goes_in(at: int, *, after: bool) -> None:
+    world = World()
+    older, newer = (job_of("x", mode=Mode.REPLACE, sequencer=number, version=number) for number in ("0A", "0B"))
+    world.hold("x", "0A", job=older, replaces=WHOLE_TABLE)
+
+    def overtake() -> None:
+        world.hold("x", "0B", job=newer, replaces=WHOLE_TABLE)
+        assert world.run(newer.id) == {}
+
+    calls = Calls(at, overtake, after=after)
+    assert world.run(older.id, store=calls.of(world.store), catalog=calls.of(world.catalog)) == {}
+    assert calls.left < 0
+    assert (world.names(), world.status(newer.id).state) == (["0B"], "succeeded")
+    assert world.status(older.id).state in ("superseded", "succeeded")
+
+
+def test_a_replacement_that_is_overtaken_in_its_last_step_is_superseded() -> None:
+    world = World()
+    older, newer = (job_of("x", mode=Mode.REPLACE, sequencer=number, version=number) for number in ("0A", "0B"))
+    world.hold("x", "0A", job=older, replaces=WHOLE_TABLE)
+
+    def overtake(_: Any) -> None:
+        world.catalog.before = lambda _: None
+        world.hold("x", "0B", job=newer, replaces=WHOLE_TABLE)
+        assert world.run(newer.id) == {}
+
+    world.catalog.before = overtake
+    assert world.run(older.id) == {}
+    assert (world.names(), world.states()) == (["0B"], {"succeeded": 1, "superseded": 1})
 
 
 def test_a_thousand_jobs_of_ten_seconds_take_few_commits() -> None:

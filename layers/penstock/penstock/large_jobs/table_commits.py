@@ -17,6 +17,7 @@ from penstock.destinations.iceberg.ports import Commit, CommitFinder, Committer,
 from penstock.errors import CommitInDoubtError, IncompleteJobError, PermanentError, PublishConflictError
 from penstock.large_jobs.ports import ExecutionStore
 from penstock.model.commit import NO_COMMIT, TABLE, CommitNote
+from penstock.model.identity import digest
 from penstock.model.job import Job
 from penstock.model.job_status import JobStatus, Phase
 from penstock.model.table import Mode
@@ -47,8 +48,8 @@ class TableCommits:
     def commit(self, job: Job, execution: str, spans: Sequence[int]) -> None:
         """Make the files of the spans visible, unless an earlier call or an earlier run of the job has.
 
-        Raises IncompleteJobError if a record of files is missing, CommitInDoubtError, PublishConflictError, and the
-        errors of the catalog.
+        Raises IncompleteJobError if a record of files is missing, SupersededError if a newer job has replaced the rows,
+        CommitInDoubtError, PublishConflictError, and the errors of the catalog.
         """
         self.executions.start_phase(job.id, execution, Phase.COMMIT)
         status = self.executions.get(job.id)
@@ -82,6 +83,8 @@ class TableCommits:
             base=note.base,
             is_retry=note.requested > 0,
             spec_id=written.spec_id,
+            series=digest(*job.series) if replaces else "",
+            order=job.order if replaces else "",
             summary=(("penstock.source", job.source.uri),),
         )
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from penstock.destinations.iceberg.ports import Commit, Committed, IcebergTable, WrittenFiles
-from penstock.errors import CommitInDoubtError, DestinationMissingError, InvalidTableError
+from penstock.errors import CommitInDoubtError, DestinationMissingError, InvalidTableError, SupersededError
 from penstock.model.commit import CommitBatch
 from penstock.model.data_file import DataFile
 from penstock.model.job import Failure
@@ -98,12 +98,14 @@ class MemoryCommitQueue:
 
 @dataclass(frozen=True, slots=True)
 class MemorySnapshot:
-    """A snapshot of a table: its parent, the commit in its summary, and the files that it has."""
+    """A snapshot of a table: its parent, the commit in its summary with its place, and the files that it has."""
 
     id: int
     parent: int | None
     commit: str
     files: frozenset[str]
+    series: str = ""
+    order: str = ""
 
 
 def _nothing(commit: Commit) -> None:
@@ -150,12 +152,14 @@ class MemoryCatalog:
             raise InvalidTableError(f"{min(refused)} does not fit table {commit.table}")
         if commit.is_retry and (found := self.find(commit.table, commit.id, commit.base)) is not None:
             return Committed(found, was_in=True)
+        self._check_order(commit)
         record_base(current)
         self.before(commit)
         if self._current(commit.table) != current:
             found = self.find(commit.table, commit.id, current)
             if found is not None:
                 return Committed(found, was_in=True, tries=2)
+            self._check_order(commit)
         self._swap(commit)
         self.commits.append(commit)
         try:
@@ -194,7 +198,13 @@ class MemoryCatalog:
             raise AssertionError(f"{min(doubled)} would be in the table twice")
         kept = frozenset[str]() if commit.replace else there
         parent = snapshots[-1].id if snapshots else None
-        snapshots.append(MemorySnapshot(next(self._numbers), parent, commit.id, kept | frozenset(new)))
+        files = kept | frozenset(new)
+        place = commit.series, commit.order
+        snapshots.append(MemorySnapshot(next(self._numbers), parent, commit.id, files, *place))
+
+    def _check_order(self, commit: Commit) -> None:
+        if any(one.series == commit.series and one.order > commit.order for one in self.tables[commit.table]):
+            raise SupersededError(f"{commit.table}: a newer version has replaced the rows")
 
 
 def file_of(name: str) -> DataFile:

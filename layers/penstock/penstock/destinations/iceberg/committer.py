@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from penstock.aws.backoff import Backoff
 from penstock.destinations.iceberg.catalog import Catalog, LoadedTable
 from penstock.destinations.iceberg.file_io import StorageFileIO
-from penstock.destinations.iceberg.finding import CatalogCommitFinder, dropped, find_commit
+from penstock.destinations.iceberg.finding import CatalogCommitFinder, dropped, find_commit, has_newer
 from penstock.destinations.iceberg.metadata import current_snapshot
 from penstock.destinations.iceberg.names import TableName
 from penstock.destinations.iceberg.ports import Commit, Committed
@@ -27,6 +27,7 @@ from penstock.errors import (
     PenstockError,
     PublishConflictError,
     RetryableError,
+    SupersededError,
 )
 
 # With two or three writers that commit once a second, a try fails every other time.
@@ -114,6 +115,11 @@ class _Attempts:
         if self.is_pending and (found := self._search(loaded)) is not None:
             self.clean_up(succeeded=True)
             return Committed(found, was_in=True, tries=max(1, number - 1))
+        if self.commit.order and has_newer(loaded.document, self.commit.series, self.commit.order):
+            # A late request of this commit is refused, too: its base is older than the newer replacement.
+            self.may_arrive = False
+            self.clean_up()
+            raise SupersededError(f"{self.name}: a newer version has replaced the rows before this one was committed")
         builder = self._builder = self._builder or SnapshotBuilder(self.commit, loaded, self.io)
         current = current_snapshot(loaded.document)
         if not self._recorded and not (self.commit.is_retry and current == self._base):

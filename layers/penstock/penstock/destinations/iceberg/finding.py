@@ -12,6 +12,8 @@ from penstock.errors import CommitInDoubtError
 
 # In the summary of the snapshot that a commit has made.
 COMMIT_ID = "penstock.commit-id"
+# Of a replacement: its series, and its place there.
+SERIES, ORDER = "penstock.replace-series", "penstock.replace-order"
 
 _EXPIRED = (
     "Look into the history of the table whether the rows are there. If they are not, redrive the job. Keep snapshots "
@@ -68,6 +70,16 @@ def find_commit(name: str, document: Mapping[str, Any], commit_id: str, base: in
         "history any more",
         hint=_EXPIRED,
     )
+
+
+def has_newer(document: Mapping[str, Any], series: str, order: str) -> bool:
+    """Whether the current snapshot follows from a replacement of the series with a higher order.
+
+    Snapshots that have expired are not seen. Those since an attempt began have not.
+    """
+    snapshots: dict[int, Mapping[str, Any]] = {each["snapshot-id"]: each for each in document.get("snapshots") or ()}
+    found = (snapshots[one].get("summary") or {} for one in ancestors(document, snapshots) if one in snapshots)
+    return any(summary.get(SERIES) == series and str(summary.get(ORDER, "")) > order for summary in found)
 
 
 def ancestors(document: Mapping[str, Any], snapshots: Mapping[int, Mapping[str, Any]]) -> list[int | None]:

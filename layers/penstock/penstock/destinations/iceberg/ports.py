@@ -65,7 +65,8 @@ class Commit:
     summary carries it. With ``replace``, files of the partitions that ``files`` touch, or all files of a table without
     partitions, are removed in the same snapshot; ``whole``: all files in any case. ``base`` is the snapshot that an
     earlier attempt has recorded (None: the table had none); ``is_retry``: there was such an attempt. ``spec_id`` is
-    that of the partition values, ``schema_id`` that of the files (None: not compared with the table's)."""
+    that of the partition values, ``schema_id`` that of the files (None: not compared with the table's). ``order`` is
+    the place of a replacement in its ``series``: an older one never goes in on top of a newer one. Empty: none."""
 
     id: str
     table: str
@@ -76,6 +77,8 @@ class Commit:
     is_retry: bool = False
     spec_id: int = 0
     schema_id: int | None = None
+    series: str = ""
+    order: str = ""
     summary: tuple[tuple[str, str], ...] = field(default=())
 
 
@@ -127,8 +130,9 @@ class Committer(CommitFinder, Protocol):
 
         ``record_base`` is called with the current snapshot before the first request that could commit; of a retry only
         if ``base`` is no longer current. If the answer of a request is lost, the commit is searched for as `find` does.
-        Raises CommitInDoubtError if that search fails too, so that nobody knows whether the files are in, and
-        PublishConflictError if other writers were faster in all tries.
+        Raises CommitInDoubtError if that search fails too, so that nobody knows whether the files are in,
+        SupersededError if a newer replacement of its series is in, and PublishConflictError if other writers were
+        faster in all tries.
         """
 
 

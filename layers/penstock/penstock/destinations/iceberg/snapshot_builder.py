@@ -20,7 +20,7 @@ from pyiceberg.transforms import VoidTransform
 from penstock.destinations.iceberg.catalog import Change, LoadedTable
 from penstock.destinations.iceberg.data_files import DataFileConverter
 from penstock.destinations.iceberg.file_io import StorageFileIO
-from penstock.destinations.iceberg.finding import COMMIT_ID, ancestors
+from penstock.destinations.iceberg.finding import COMMIT_ID, ORDER, SERIES, ancestors
 from penstock.destinations.iceberg.manifests import TARGET_BYTES, Manifests
 from penstock.destinations.iceberg.metadata import check_version, current_snapshot
 from penstock.destinations.iceberg.metadata_changes import MAIN, changed
@@ -158,7 +158,8 @@ class SnapshotBuilder:
                 total = "0"
             if total.isdecimal():
                 summary[f"total-{name}"] = str(max(0, int(total) + change))
-        return summary | dict(self.commit.summary) | {COMMIT_ID: self.commit.id}
+        place = {SERIES: self.commit.series, ORDER: self.commit.order} if self.commit.order else {}
+        return summary | dict(self.commit.summary) | place | {COMMIT_ID: self.commit.id}
 
 
 @dataclass

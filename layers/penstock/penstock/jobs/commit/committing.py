@@ -211,12 +211,16 @@ class _TableCommits:
             base=batch.base,
             is_retry=batch.requested > 0,
             spec_id=portion[0].written.spec_id,
+            series=jobs[0].commit.series if replaces else "",
+            order=jobs[0].commit.order if replaces else "",
             summary=(("penstock.jobs", str(len(jobs))),),
         )
         try:
             committed = self.committer.commit(commit, partial(self.store.record_base, batch.id))
         except CommitInDoubtError as error:
             self._doubt(batch, jobs, error)
+        except SupersededError as error:
+            self._close(jobs, batch, JobState.SUPERSEDED, error)
         except PermanentError as error:
             if batch.requested:
                 # An earlier request may be in, and this error says nothing about it.
