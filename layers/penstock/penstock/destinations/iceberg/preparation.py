@@ -9,7 +9,13 @@ from typing import Any
 from penstock import errors
 from penstock.aws.errors import translating
 from penstock.destinations.iceberg.ports import IcebergTable, TableEditor
-from penstock.errors import ConfigurationError, PenstockError, RetryableError, ServiceUnavailableError
+from penstock.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    PenstockError,
+    RetryableError,
+    ServiceUnavailableError,
+)
 from penstock.model.serialization import from_plain, to_plain
 from penstock.model.table import Table
 
@@ -49,12 +55,17 @@ def answer(editor: TableEditor, request: Mapping[str, object]) -> dict[str, obje
     try:
         state, refused = editor.prepare(from_plain(Table, request))
     except PenstockError as error:
-        return {ERROR: {"class": type(error).__name__, "message": error.message, "hint": error.hint}}
+        right = error.right if isinstance(error, AccessDeniedError) else ""
+        return {ERROR: {"class": type(error).__name__, "message": error.message, "hint": error.hint, "right": right}}
     return {STATE: to_plain(state), REFUSED: [list(pair) for pair in refused]}
 
 
 def _error_of(told: Mapping[str, str]) -> PenstockError:
     kind = getattr(errors, told["class"], None)
+    if kind is AccessDeniedError:
+        denied = AccessDeniedError(told.get("right", ""), hint=told["hint"])
+        denied.message = told["message"]
+        return denied
     if isinstance(kind, type) and issubclass(kind, PenstockError):
         # An error with more arguments is one of its kind.
         try:
