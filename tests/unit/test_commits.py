@@ -8,11 +8,13 @@ import pytest
 
 from committed_jobs import LEASE, TABLE, Calls, Killed, World, dying, job_of
 from penstock.destinations.iceberg.ports import WrittenFiles
-from penstock.errors import AccessDeniedError, CommitInDoubtError, ServiceUnavailableError
+from penstock.errors import AccessDeniedError, CommitInDoubtError, ServiceUnavailableError, SupersededError
 from penstock.jobs.commit.committing import DOUBTS, MOST_FILES
+from penstock.large_jobs.table_commits import TableCommits
 from penstock.model.commit import TABLE as WHOLE_TABLE
+from penstock.model.job import Claim
 from penstock.model.table import Mode
-from penstock.testing import ManualDeadline
+from penstock.testing import ManualDeadline, MemoryExecutionStore
 from penstock.testing.commits import file_of
 
 
@@ -341,3 +343,24 @@ def test_a_thousand_jobs_of_ten_seconds_take_few_commits() -> None:
         assert world.run(*held[first : first + 100]) == {}
     assert world.snapshots() <= 20
     assert (len(world.names()), world.states()) == (1_000, {"succeeded": 1_000})
+
+
+def test_a_large_job_is_superseded_by_a_newer_one_that_goes_in_during_its_commit() -> None:
+    world = World()
+    older, newer = (job_of("x", mode=Mode.REPLACE, sequencer=number, version=number) for number in ("0A", "0B"))
+    executions = MemoryExecutionStore(world.jobs)
+    claim = world.jobs.claim(older, lease=60)
+    assert isinstance(claim, Claim)
+    executions.hand_over(claim, "execution", lease=900)
+    world.files.written[older.id] = WrittenFiles((file_of("0A"),), size=100)
+    commits = TableCommits(executions, world.files, lambda: world.catalog, world.clock)
+
+    def overtake(_: Any) -> None:
+        world.catalog.before = lambda _: None
+        world.hold("x", "0B", job=newer, replaces=WHOLE_TABLE)
+        assert world.run(newer.id) == {}
+
+    world.catalog.before = overtake
+    with pytest.raises(SupersededError):
+        commits.commit(older, "execution", [0])
+    assert (world.names(), world.status(older.id).commit.under_way) == (["0B"], False)
