@@ -20,6 +20,8 @@ from pyiceberg.conversions import from_bytes
 from pyiceberg.types import DecimalType, NestedField, PrimitiveType
 
 from penstock.destinations.parquet.file_writer import FileSummary, ParquetFileWriter
+from penstock.destinations.parquet.record_batches import RecordBatches
+from penstock.destinations.parquet.row_groups import write_row_group
 from penstock.destinations.parquet.schema import LakeColumn, LakeSchema, LakeType, lake_type, schema_of
 from penstock.errors import InvalidTableError, PermanentError
 from penstock.model.column import Column, ColumnType
@@ -237,6 +239,15 @@ def test_row_groups_have_the_target_size_and_make_one_file() -> None:
     assert summary.columns[0].compressed_size == sum(
         read.metadata.row_group(n).column(0).total_compressed_size for n in range(4)
     )
+
+
+def test_batches_are_released_to_the_encoder() -> None:
+    columns = [Column("x", T.INTEGER), Column("t")]
+    schema = schema_of(columns)
+    batches = [RecordBatches(schema).of(converted(columns, [str(n), "text"])[0]) for n in range(3)]
+    written = write_row_group(schema.arrow, batches, "zstd(1)")
+    assert written.footer.rows == 3
+    assert batches == []
 
 
 def test_a_file_without_rows_has_its_columns() -> None:

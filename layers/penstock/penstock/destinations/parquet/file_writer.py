@@ -1,12 +1,15 @@
 """Writes rows as one Parquet file, whose bytes are pushed to where they belong.
 
 Rows gather as record batches of Arrow until they take the bytes of a row group. Then the row group is encoded, its
-pages are pushed, and its description waits for the footer. So memory is, next to that of the rows at hand,
+pages are pushed, and its description waits for the footer. Each batch is freed once it is encoded, if nobody else holds
+it. So memory is, next to that of the rows at hand, the larger of
 
-    row_group_bytes + one batch, as Arrow + the encoded row group, twice + the footer so far
+    row_group_bytes + one batch, as Arrow
+    the encoded row group, twice
 
-where an encoded row group is usually a tenth to a half of its Arrow bytes. The footer has some 100 bytes for each
-column of each row group.
+and some MiB of the encoder, and the footer so far. If others hold the batches, it is the sum of all these. An encoded
+row group is usually a tenth to a half of its Arrow bytes. The footer has some 100 bytes for each column of each row
+group.
 """
 
 from __future__ import annotations
@@ -118,9 +121,8 @@ class ParquetFileWriter:
         batches, self._pending, self._pending_bytes = self._pending, [], 0
         if self._distinct is None:
             self._distinct = distinct_columns(self._batches.arrow, batches)
-        written = write_row_group(self._batches.arrow, batches, self._compression, self._distinct)
         nans = nans_of(batches, self.schema)
-        del batches
+        written = write_row_group(self._batches.arrow, batches, self._compression, self._distinct)
         if written.group is None:
             return
         if self._footer is None:

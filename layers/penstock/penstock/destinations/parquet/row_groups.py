@@ -32,11 +32,12 @@ class WrittenRowGroup:
 
 
 def write_row_group(
-    schema: Schema, batches: Sequence[RecordBatch], compression: str, distinct: Sequence[str] = ()
+    schema: Schema, batches: list[RecordBatch], compression: str, distinct: Sequence[str] = ()
 ) -> WrittenRowGroup:
-    """Write batches as one row group. The columns ``distinct`` get no dictionary. Memory: its encoded bytes, twice.
+    """Write batches as one row group. The columns ``distinct`` get no dictionary.
 
-    Raises PermanentError.
+    Memory: its encoded bytes, twice. ``batches`` are taken out of the list, and each is freed once it is encoded, if
+    nothing else holds it. Raises PermanentError.
     """
     from arro3.core import RecordBatchReader  # noqa: PLC0415  # only routes that write Parquet pay for it
     from arro3.io import write_parquet  # noqa: PLC0415
@@ -44,8 +45,10 @@ def write_row_group(
     rows = sum(batch.num_rows for batch in batches)
     out = _Written()
     with writing("a row group"):
+        reader = RecordBatchReader.from_batches(schema, batches)
+        batches.clear()
         write_parquet(
-            RecordBatchReader.from_batches(schema, batches),
+            reader,
             out,  # type: ignore[arg-type]  # it has what is used
             compression=compression,
             max_row_group_size=max(rows, 1),
