@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from pyiceberg.catalog import load_catalog
+from pyiceberg.schema import Schema
+from pyiceberg.types import ListType, LongType, NestedField, StringType
 
 import penstock
 from penstock.destinations.iceberg.committer import IcebergCommitter
@@ -20,8 +22,8 @@ ROWS = "id,country,amount\n1,DE,1.25\n2,FR,2.5\n3,DE,3.75\n"
 class Lake:
     folder: Path
 
-    def run(self, text: str = ROWS, **options: Any) -> Any:
-        source = self.folder / "orders.csv"
+    def run(self, text: str = ROWS, name: str = "orders.csv", **options: Any) -> Any:
+        source = self.folder / name
         source.write_text(text)
         catalog = f"sqlite:///{self.folder}/catalog.db"
         given: dict[str, Any] = {"to": "iceberg:sales.orders", "catalog": catalog} | options
@@ -31,6 +33,13 @@ class Lake:
     def table(self) -> Any:
         catalog = load_catalog("default", type="sql", uri=f"sqlite:///{self.folder}/catalog.db")
         return catalog.load_table("sales.orders")
+
+    def made_elsewhere(self, *fields: NestedField) -> None:
+        """Create the table by pyiceberg, at a `file:` URI."""
+        warehouse = f"file://{self.folder}/warehouse"
+        catalog = load_catalog("default", type="sql", uri=f"sqlite:///{self.folder}/catalog.db", warehouse=warehouse)
+        catalog.create_namespace("sales")
+        catalog.create_table("sales.orders", Schema(*fields))
 
     def rows(self) -> list[tuple[Any, ...]]:
         found = self.table.scan().to_arrow().to_pylist()
@@ -92,3 +101,19 @@ def test_the_files_of_a_commit_that_is_not_in_are_deleted_and_those_of_one_in_do
     with pytest.raises(error):
         lake.run()
     assert (lake.snapshots(), lake.data_files()) == (1, files)
+
+
+def test_the_files_of_a_table_at_a_file_uri_are_where_its_readers_look(lake: Lake) -> None:
+    lake.made_elsewhere(NestedField(1, "id", LongType()))
+    lake.run("id\n1\n")
+    assert lake.table.scan().to_arrow().to_pylist() == [{"id": 1}]
+    assert lake.data_files() == 1
+
+
+def test_a_null_in_a_required_column_or_list_is_a_reject(lake: Lake) -> None:
+    tags = ListType(3, StringType(), element_required=True)
+    lake.made_elsewhere(NestedField(1, "id", LongType(), required=True), NestedField(2, "tags", tags))
+    assert lake.run("id,tags\n,{}\n1,{}\n", max_rejects=1).rejects == 1
+    text = '{"id": 2, "tags": ["a"]}\n{"id": null}\n{"id": 3, "tags": [null]}\n{"tags": []}\n'
+    assert lake.run(text, "orders.jsonl", max_rejects=3).rejects == 3
+    assert sorted(row["id"] for row in lake.table.scan().to_arrow().to_pylist()) == [1, 2]

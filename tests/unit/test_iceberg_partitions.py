@@ -22,7 +22,7 @@ from penstock.destinations.parquet.partitions import Partition
 from penstock.errors import InvalidTableError
 
 VALUES: list[tuple[IcebergType, list[Any]]] = [
-    (LongType(), [0, 1, -1, 34, 2**62, -(2**63)]),
+    (LongType(), [0, 1, -1, 34, 2**62, -(2**63) + 2]),
     (StringType(), ["", "iceberg", "näme", "日本語", "a" * 99]),
     (DecimalType(9, 2), [Decimal("14.20"), Decimal("-14.20"), Decimal("0.00"), Decimal("-1.28"), Decimal("327.68")]),
     (DateType(), [0, 17486, -1]),
@@ -79,3 +79,9 @@ def test_a_void_field_is_always_null() -> None:
         [None, None],
         "__HIVE_DEFAULT_PARTITION__",
     )
+
+
+@pytest.mark.parametrize(("kind", "least"), [("int", -(2**31)), ("long", -(2**63))])
+def test_an_integer_that_is_truncated_below_its_type_is_refused(kind: str, least: int) -> None:
+    with pytest.raises(InvalidTableError, match=rf"truncate\[10\] of {least} is no {kind}"):
+        truncated(least, 10, kind)

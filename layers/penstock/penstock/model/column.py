@@ -49,6 +49,7 @@ class Storage:
     its fields; ``uuid`` for a type that is ``parsed``.
     ``digits``: maximum digits of a number, ``places`` among them; None: any. ``bits``: those of a number, if not 64.
     ``parsed``: Penstock reads the value, not a database: times in years of four digits, lists and UUIDs.
+    ``required``: no value is null, where no database refuses one.
     """
 
     type: ColumnType | None = ColumnType.TEXT
@@ -67,6 +68,7 @@ class Storage:
     digits: int | None = field(default=None, metadata=OMIT_DEFAULT)
     bits: int | None = field(default=None, metadata=OMIT_DEFAULT)
     parsed: bool = field(default=False, metadata=OMIT_DEFAULT)
+    required: bool = field(default=False, metadata=OMIT_DEFAULT)
 
 
 # A source that is a field of a row by its position from 1, whatever its name: ``#3``.

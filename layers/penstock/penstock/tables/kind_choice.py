@@ -87,4 +87,5 @@ def _parsed_kind(held: Storage) -> ColumnKind:
     if held.form == "uuid":
         return UuidKind()
     element = held.parts[0]
-    return ListKind(stored_kind(PLAIN[element.type], element) if element.type else _parsed_kind(element))
+    kind = stored_kind(PLAIN[element.type], element) if element.type else _parsed_kind(element)
+    return ListKind(kind, required=element.required)

@@ -113,10 +113,11 @@ class UuidKind(TextKind):
 
 
 class ListKind(ColumnKind):
-    """A list, as JSON or as PostgreSQL writes arrays, whose elements are of another kind."""
+    """A list of JSON, or one as PostgreSQL writes arrays, of elements of another kind. ``required``: none is null."""
 
-    def __init__(self, element: ColumnKind) -> None:
+    def __init__(self, element: ColumnKind, *, required: bool = False) -> None:
         self.element = element
+        self.required = required
 
     def accepts(self, cells: Cells) -> bool:  # noqa: ARG002  # each is read on its own
         return False
@@ -128,7 +129,9 @@ class ListKind(ColumnKind):
         try:
             elements = read_list(text)
         except NotWellFormedError:
-            raise ValueError(f"{shown(text)} is no list: neither JSON's, nor one such as {{1,2}}") from None
+            raise ValueError(f"{shown(text)} is no list: write a list of JSON, or {{1,2}} in other formats") from None
+        if self.required and None in elements:
+            raise ValueError(f"{shown(text)} has an element that is null, but may not have one")
         return [None if element is None else self._element(element) for element in elements]
 
     def _element(self, text: str) -> object:

@@ -84,6 +84,8 @@ def fit_column(column: Column, held: Storage | None) -> Column:
     """The column as an existing table holds it; unchanged if the table has none of its name."""
     if held is None:
         return column
+    if held.required:
+        column = replace(column, nullable=False)
     if not is_declared(column) and is_made_by_inference(held):
         return replace(column, type=held.type or ColumnType.TEXT, spellings=held.spellings, storage=held)
     return replace(column, type=_type_of(column, held), spellings=(), storage=held)
@@ -92,8 +94,8 @@ def fit_column(column: Column, held: Storage | None) -> Column:
 def is_made_by_inference(held: Storage) -> bool:
     """Whether Penstock created the column from a sample, and its type is unchanged since."""
     known = all(name in SPELLINGS and SPELLINGS[name].type is held.type for name in held.spellings)
-    if held.digits is not None or held.parsed:  # of a file, which is new
-        held = replace(held, digits=None, places=None, parsed=False)
+    if held.digits is not None or held.parsed or held.required:  # of a file, which is new
+        held = replace(held, digits=None, places=None, parsed=False, required=False)
     return bool(held.spellings) and known and held == Storage(held.type, spellings=held.spellings)
 
 

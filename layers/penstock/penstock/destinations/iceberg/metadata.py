@@ -124,13 +124,16 @@ def _current(document: Mapping[str, Any], listed: str, key: str, current: str) -
 
 
 def _field(entry: Mapping[str, Any]) -> IcebergField:
-    kind, element = entry["type"], None
+    kind, element, element_required = entry["type"], None, False
     if not isinstance(kind, str):
         if kind["type"] == "list":
             inner = kind["element"]
             element = (int(kind["element-id"]), inner if isinstance(inner, str) else str(inner["type"]))
+            element_required = bool(kind.get("element-required"))
         kind = str(kind["type"])
-    return IcebergField(int(entry["id"]), str(entry["name"]), kind, bool(entry.get("required")), element)
+    return IcebergField(
+        int(entry["id"]), str(entry["name"]), kind, bool(entry.get("required")), element, element_required
+    )
 
 
 def data_location(location: str, properties: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ _NO_IDENTITY = frozenset({"uuid", "binary", "fixed", "float", "double", "list", 
 _HASHED = frozenset({"int", "long", "date", "timestamp", "timestamptz", "string", "decimal"})
 _TRUNCATED = frozenset({"int", "long", "string", "decimal"})
 _LONG, _WORD = 8, 0xFFFFFFFF
+_LEAST = {"int": -(2**31), "long": -(2**63)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def _partition(table: IcebergTable, fields: dict[int, IcebergField], field: Part
         if name == "bucket" and kind in _HASHED:
             return ConvertedPartition(field.name, source.name, transform, lambda value: bucket(value, width))
         if name == "truncate" and kind in _TRUNCATED:
-            return ConvertedPartition(field.name, source.name, transform, lambda value: truncated(value, width))
+            return ConvertedPartition(field.name, source.name, transform, lambda value: truncated(value, width, kind))
     raise InvalidTableError(
         f"table {table.name}: partition field {field.name!r} is {transform} of {source.name!r} ({source.type}), which "
         "is not supported",
@@ -82,8 +83,11 @@ def bucket(value: int | str | Decimal, count: int) -> int:
     return (murmur3(data) & 0x7FFFFFFF) % count
 
 
-def truncated(value: int | str | Decimal, width: int) -> PartitionValue:
-    """Return a text cut to ``width`` characters, or a number rounded down to a multiple of it."""
+def truncated(value: int | str | Decimal, width: int, kind: str = "long") -> PartitionValue:
+    """Return a text cut to ``width`` characters, or a number rounded down to a multiple of it.
+
+    Raises InvalidTableError for one that is then less than any of its ``kind``, of which readers disagree.
+    """
     match value:
         case str():
             return value[:width]
@@ -91,7 +95,12 @@ def truncated(value: int | str | Decimal, width: int) -> PartitionValue:
             unscaled = _unscaled(value)
             return format((Decimal(unscaled - unscaled % width)).scaleb(int(value.as_tuple().exponent)), "f")
         case _:
-            return value - value % width
+            found = value - value % width
+            if found < _LEAST[kind]:
+                raise InvalidTableError(
+                    f"truncate[{width}] of {value} is no {kind}", hint="Correct the value, or the partition spec."
+                )
+            return found
 
 
 def murmur3(data: bytes) -> int:

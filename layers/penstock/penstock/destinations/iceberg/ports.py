@@ -13,13 +13,15 @@ from penstock.model.table import Table
 @dataclass(frozen=True, slots=True)
 class IcebergField:
     """One top-level column. ``type`` as the spec writes it: ``long``, ``decimal(12, 2)``, ``timestamptz``; of a nested
-    type its kind alone (``list``, ``map``, ``struct``). ``element`` is the id and the type of a list's element."""
+    type its kind alone (``list``, ``map``, ``struct``). ``element`` is the id and the type of a list's element,
+    ``element_required`` whether none is null."""
 
     id: int
     name: str
     type: str
     required: bool = False
     element: tuple[int, str] | None = None
+    element_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

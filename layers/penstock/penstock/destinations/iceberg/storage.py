@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
 
 from penstock.aws.errors import translating
+from penstock.destinations.parquet.local_files import local_path
 from penstock.errors import DestinationMissingError, FileError, InvalidTableError
 
 if TYPE_CHECKING:
@@ -120,11 +119,6 @@ class LocalStorage:
             local_path(uri).unlink(missing_ok=True)
         except OSError as error:
             raise _local(uri, error) from error
-
-
-def local_path(uri: str) -> Path:
-    """Return the path of a file on this machine."""
-    return Path(unquote(urlsplit(uri).path) if uri.startswith("file:") else uri)
 
 
 def _local(uri: str, error: OSError) -> DestinationMissingError | FileError:

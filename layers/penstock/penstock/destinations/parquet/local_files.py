@@ -8,6 +8,7 @@ import stat
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from penstock.codecs.checksum import crc32 as crc32_of
 from penstock.destinations.parquet.span_files import SpanFile
@@ -17,15 +18,23 @@ from penstock.files.temporary_names import TEMPORARY_PREFIX
 from penstock.model.data_file import DataFile
 
 
+def local_path(uri: str) -> Path:
+    """Return the path of a file on this machine: a path itself, or a ``file:`` URI.
+
+    As readers do, it takes percent signs of a URI as they are: Iceberg's folders hold escaped values.
+    """
+    return Path(urlsplit(uri).path if uri.startswith("file:") else uri)
+
+
 class LocalFiles:
     """Implements ``FileStore``. Memory: none of its own. Missing folders are created."""
 
     def open(self, uri: str, job_id: str, token: str) -> LocalFile:  # noqa: ARG002  # nobody else writes here
-        return LocalFile(Path(uri))
+        return LocalFile(uri)
 
     def publish(self, file: SpanFile, job_id: str, token: str) -> None:  # noqa: ARG002  # as above
         with file_errors(file.data.uri):
-            os.replace(file.upload_id, file.data.uri)  # noqa: PTH105  # as AtomicFile
+            os.replace(file.upload_id, local_path(file.data.uri))  # noqa: PTH105  # as AtomicFile
 
     def discard(self, file: SpanFile) -> None:
         with file_errors(file.data.uri), suppress(FileNotFoundError):
@@ -47,8 +56,9 @@ class LocalFile:
 
     held = 0
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._path = path = local_path(uri)
         self._temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
         self._size = self._crc32 = 0
         with file_errors(str(path)):
@@ -56,10 +66,6 @@ class LocalFile:
                 raise FileError(f"{path} is not a regular file", hint="Choose a regular file, or a new name.")
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("xb", buffering=0)
-
-    @property
-    def uri(self) -> str:
-        return str(self._path)
 
     def write(self, data: bytes | memoryview, /) -> int:
         rest = memoryview(data)

@@ -71,7 +71,8 @@ class RecordBatches:
         arrays = [found[column.name] for column in columns]
         if any(array.type != arrow_type(column.type) for array, column in zip(arrays, columns, strict=True)):
             return None
-        return RecordBatch.from_arrays(arrays, schema=self.arrow)
+        with writing(f"table {rows.table.name}"):
+            return RecordBatch.from_arrays(arrays, schema=self.arrow)
 
 
 def array_of(values: Sequence[object], column: LakeColumn) -> Array:

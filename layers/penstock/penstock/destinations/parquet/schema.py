@@ -106,7 +106,7 @@ class LakeSchema:
         for column in self.columns:
             if column.name in planned:
                 _check_declared(planned[column.name], column.type)
-        return {column.name: _stored(column.type, planned.get(column.name), is_new) for column in self.columns}
+        return {column.name: _stored(column, planned.get(column.name), is_new) for column in self.columns}
 
     def restricted(self, names: Sequence[str]) -> LakeSchema:
         """The schema of these columns only, in its own order."""
@@ -125,14 +125,17 @@ def schema_of(columns: Iterable[Column]) -> LakeSchema:
     return LakeSchema(tuple(made))
 
 
-def lake_type(text: str, *, column: str = "", element: tuple[int, str] | None = None) -> LakeType:
+def lake_type(
+    text: str, *, column: str = "", element: tuple[int, str] | None = None, element_required: bool = False
+) -> LakeType:
     """The type of an existing table that is written ``text`` in Iceberg's spec. ``element``: field id and type of a
     list's elements. Raises InvalidTableError for a type that is not written, which names the ``column``."""
     decimal = _DECIMAL.fullmatch(text)
     if decimal:
         return LakeType("decimal", int(decimal[1]), int(decimal[2]))
     if text == LIST and element and element[1] != LIST:
-        return LakeType(LIST, element=LakeColumn("element", element[0], lake_type(element[1], column=column)))
+        kind = lake_type(element[1], column=column)
+        return LakeType(LIST, element=LakeColumn("element", element[0], kind, element_required))
     if text not in _STORED:
         raise InvalidTableError(
             f"column {column!r} has the type {text}, which is not written",
@@ -194,17 +197,19 @@ def _check_declared(column: Column, kind: LakeType) -> None:
         )
 
 
-def _stored(kind: LakeType, column: Column | None, is_new: bool) -> Storage:
-    """How a column of this type is stored. A new column for JSON is a string that holds JSON only."""
+def _stored(target: LakeColumn, column: Column | None, is_new: bool) -> Storage:
+    """How a column is stored. A new column for JSON is a string that holds JSON only."""
+    kind, required = target.type, target.is_required
     if kind.element:
         part = _stored(
-            kind.element.type, replace(column, type=column.elements) if column and column.elements else None, is_new
+            kind.element, replace(column, type=column.elements) if column and column.elements else None, is_new
         )
-        return Storage(None, form=LIST, array=True, parts=(part,), parsed=True)
+        return Storage(None, form=LIST, array=True, parts=(part,), parsed=True, required=required)
     if kind.name == "decimal":
         held = Storage(ColumnType.NUMERIC, places=kind.places, digits=kind.digits)
     else:
         held = _STORED[kind.name]
     if column and column.type is ColumnType.JSON and held.type is ColumnType.TEXT:
         held = Storage(ColumnType.JSON)
-    return replace(held, spellings=column.spellings) if is_new and column and column.type is held.type else held
+    spellings = column.spellings if is_new and column and column.type is held.type else held.spellings
+    return replace(held, spellings=spellings, required=required)
