@@ -22,7 +22,7 @@ from penstock.destinations.iceberg.metadata_changes import changed
 from penstock.destinations.iceberg.names import TableName
 from penstock.destinations.iceberg.ports import Commit, Committed, IcebergTable
 from penstock.destinations.iceberg.reader import CatalogTableReader
-from penstock.destinations.iceberg.storage import local_path
+from penstock.destinations.parquet.local_files import local_path
 from penstock.errors import CommitInDoubtError, PublishConflictError
 from penstock.model.data_file import DataFile
 
