@@ -104,6 +104,17 @@ def test_a_missing_table_fails_all_jobs_at_once() -> None:
     assert (world.run(), world.states()) == ({}, {"failed": 4})
 
 
+def test_jobs_that_failed_are_committed_as_soon_as_they_are_redriven() -> None:
+    world = World()
+    held = [(world.hold(name, name), name) for name in "ab"]
+    del world.catalog.tables[TABLE]
+    world.run()
+    world.catalog.create(TABLE)
+    for job_id, name in held:
+        world.redrive(job_id, name)
+    assert (world.run(), world.states(), world.names()) == ({}, {"succeeded": 2}, ["a", "b"])
+
+
 def test_a_job_whose_record_of_files_has_expired_fails_alone() -> None:
     world = World()
     lost = world.hold("lost", "lost")

@@ -237,6 +237,7 @@ class _TableCommits:
         """Find out which jobs a batch fails for, by halves. The others succeed."""
         middle = (len(portion) + 1) // 2
         if len(portion) == 1 or isinstance(error, _COMMON):
+            self.store.release(batch.id)  # a redrive goes on with this batch, and need not wait
             self._close([ready.job for ready in portion], batch, JobState.FAILED, error)
             return
         for half in (portion[:middle], portion[middle:]):
