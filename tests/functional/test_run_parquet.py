@@ -187,3 +187,24 @@ def test_a_choice_sends_records_to_several_prefixes() -> None:
     assert rows_of(lake) == list(range(300))
     assert set(rows_of(lake, "file")) == {"e.jsonl"}
     assert {uri.rpartition("/")[0] for uri in lake.objects} == {"s3://lake/a/e.jsonl", "s3://lake/b"}
+
+
+@pytest.mark.parametrize("content", ["a.csv:", "a.json:[]"])
+def test_a_source_without_columns_does_not_leave_an_earlier_file_in_place_of_its_own(
+    content: str, tmp_path: Path
+) -> None:
+    name, _, text = content.partition(":")
+    (tmp_path / name).write_text(text)
+    (tmp_path / "x.parquet").write_text("of yesterday")
+    with pytest.raises(penstock.PermanentError, match=r"x\.parquet: the source has no column"):
+        penstock.run(tmp_path / name, to=tmp_path / "x.parquet")
+    assert penstock.run(tmp_path / name, to=f"parquet:{tmp_path}/out/").rows == 0
+    assert files(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("name", ["x.pq", "X.PARQUET"])
+def test_other_names_of_parquet_files_are_files_too(name: str, source: Path, tmp_path: Path) -> None:
+    penstock.run(source, to=tmp_path / name)
+    assert pq.read_table(tmp_path / name).num_rows == 3
+    penstock.run(source, to=f"parquet:{tmp_path}/in/{name}")
+    assert files(tmp_path / "in") == [name]

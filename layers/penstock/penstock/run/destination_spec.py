@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from penstock.codecs import strip_suffix
 from penstock.destinations import examples, find_destination
-from penstock.destinations.parquet.destination import PREFIX, SUFFIX
+from penstock.destinations.parquet.destination import PREFIX, is_file_name
 from penstock.errors import InvalidRouteError
 from penstock.limits import S3
 from penstock.model.route import DEFAULT_RATIO, Route
@@ -41,8 +41,8 @@ class DestinationSpec:
 
     def of(self, source: str) -> DestinationSpec:
         """Return the destination of a source: a file with the name of a Parquet file is one, unless it is a copy."""
-        is_copy = strip_suffix(source).endswith(SUFFIX)
-        if self.to.endswith(SUFFIX) and not find_foreign(self.to) and not is_copy:
+        is_copy = is_file_name(strip_suffix(source))
+        if is_file_name(self.to) and not find_foreign(self.to) and not is_copy:
             return replace(self, to=f"{PREFIX}{self.to}")
         return self
 
@@ -70,7 +70,7 @@ class DestinationSpec:
         if kind.has_places:
             # A brace is part of the name: nothing is filled in.
             name = name.replace("{", "{{").replace("}", "}}") if name.startswith(S3_SCHEME) else name
-            name = name if name.endswith((SUFFIX, "/")) else f"{name}/"
+            name = name if name.endswith("/") or is_file_name(name) else f"{name}/"
         if not kind.is_whole(self.to):
             raise InvalidRouteError(f"--to {self.to}: must look like {kind.example}")
         given = {"parse": dict(self.parse), "table": dict(self.table), "max_rejects": _allowance(self.max_rejects)}

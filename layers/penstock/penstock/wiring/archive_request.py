@@ -9,7 +9,7 @@ from penstock.archives import archive_named
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.aws.secret_passwords import SecretPasswords
 from penstock.delivery.member_store import MemberObjects
-from penstock.destinations.parquet.destination import PREFIX, SUFFIX
+from penstock.destinations.parquet.destination import PARQUET, PREFIX, is_file_name
 from penstock.errors import InvalidRouteError
 from penstock.model.object import Source, archive_of
 from penstock.model.route import FAIL, Route
@@ -43,7 +43,7 @@ def prepare_by_destination(
                 "Save one from standard input or the web to a file first.",
             )
         return None
-    if route.plan and route.plan.table and route.plan.table.name.endswith(SUFFIX):
+    if route.store == PARQUET.name and route.plan and route.plan.table and is_file_name(route.plan.table.name):
         raise InvalidRouteError(
             f"{text} is an archive, and each of its members would write the one file {route.plan.table.name}",
             hint=f"Name a folder for the files: --to {PREFIX}FOLDER/",

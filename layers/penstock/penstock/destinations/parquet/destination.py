@@ -11,11 +11,16 @@ from penstock.model.file_options import COMPRESSIONS
 from penstock.model.table import Form, Mode, Table
 
 PREFIX = "parquet:"
-SUFFIX = ".parquet"
+SUFFIXES = (".parquet", ".pq")
 
 # A row group may take that much memory before it is compressed.
 LEAST_ROW_GROUP, MOST_ROW_GROUP = 64 * KIB, 1 * GIB
 LEAST_FILE = 1 * MIB
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name is that of one file, in any case, and not of a folder."""
+    return name.lower().endswith(SUFFIXES)
 
 
 def check(table: Table) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 
+from penstock.destinations.parquet.destination import is_file_name
 from penstock.destinations.parquet.file_store import FileStore, StoredFile, file_name
 from penstock.destinations.parquet.open_files import OpenFiles
 from penstock.destinations.parquet.ports import LakeTable, LakeTables
@@ -25,7 +26,7 @@ from penstock.destinations.parquet.span_files import (
     records_of,
 )
 from penstock.destinations.plain_sink import PlainSink
-from penstock.errors import IncompleteJobError, LeaseLostError, PenstockError
+from penstock.errors import IncompleteJobError, InvalidTableError, LeaseLostError, PenstockError
 from penstock.model.column import Storage
 from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
 from penstock.model.load_origin import LoadOrigin
@@ -232,10 +233,20 @@ class LakeSink(PlainSink):
 
     def _finished(self) -> tuple[SpanFile, ...]:
         """End all files. A source without rows gets an empty one, so that its columns can be read."""
+        self._check_columns()
         only = next(iter(self._lake.values())) if len(self._lake) == 1 else None
         if only and only.has_empty and not self._reached.rows and self._span == WHOLE:
             self._files.add_empty(only)
         return self._files.finish()
+
+    def _check_columns(self) -> None:
+        """Refuse to leave an earlier file in the place of one that cannot be written."""
+        for table in self._plan.tables if self._plan else ():
+            if table.name not in self._lake and is_file_name(table.name):
+                raise InvalidTableError(
+                    f"{table.name}: the source has no column, and a Parquet file needs one",
+                    hint="Check that the source is not empty, or write to a folder, in which it gets no file.",
+                )
 
     def _commit(self, mine: SpanRecord, record: SpanFiles) -> None:
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.destinations.environment import Environment
-from penstock.destinations.parquet.destination import SUFFIX, check
+from penstock.destinations.parquet.destination import check, is_file_name
 from penstock.destinations.parquet.file_store import FileStore, StoredFile
 from penstock.destinations.parquet.local_files import LocalFiles
 from penstock.destinations.parquet.partitions import Partition
@@ -47,7 +47,7 @@ class ParquetLake:
         in_folders = {partition.column for partition in partitions if partition.is_identity}
         shown = tuple(column.name for column in table.columns if column.name not in in_folders)
         types = {column.name: column.type for column in table.columns}
-        is_file = table.name.endswith(SUFFIX)
+        is_file = is_file_name(table.name)
         if is_file and partitions:
             raise InvalidTableError(f"{table.name} is one file: partition_by needs a folder")
         return LakeTable(
