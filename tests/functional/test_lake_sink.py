@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
+from itertools import count, groupby
 
 import pytest
 
@@ -221,3 +221,14 @@ def test_a_source_without_rows_has_one_file_with_its_columns() -> None:
         empty = MemoryLake()
         load(open_sink(empty, span), table, [])
         assert empty.objects == {}
+
+
+def test_the_lease_is_renewed_between_the_files_of_a_span() -> None:
+    """2,000 files take minutes, and a lease ends after one: another attempt would begin again, and so on."""
+    table = plan("id")
+    asked: list[str] = []
+    sink = open_sink(MemoryLake(), ask=asked.append)
+    sink.hold("attempt", lambda: asked.append("renew") is not None)
+    load(sink, table, chunks_of(table, 25))
+    longest = max(len(list(run)) for is_renewal, run in groupby(asked, "renew".__eq__) if not is_renewal)
+    assert (asked.count("renew") >= 2 * 25, longest < 12) == (True, True)

@@ -50,11 +50,16 @@ class OpenFiles:
 
     Memory: all open files hold at most ``limit`` bytes. Above that, the one that holds most is ended; further rows of
     its partition get another file. A span has at most `MOST_FILES` files.
+
+    ``renew`` is called before each file is ended: the requests for all of them may take longer than a lease.
     """
 
-    def __init__(self, open_stored: Callable[[LakeTable, str, int], StoredFile], limit: int) -> None:
+    def __init__(
+        self, open_stored: Callable[[LakeTable, str, int], StoredFile], limit: int, renew: Callable[[], object]
+    ) -> None:
         self._open_stored = open_stored
         self._limit = limit
+        self._renew = renew
         self._row_group = max(LEAST_ROW_GROUP, min(ROW_GROUP_BYTES, limit // 2))
         self._open: dict[tuple[str, Key], _OpenFile] = {}
         self._ended: list[tuple[SpanFile, StoredFile]] = []
@@ -117,6 +122,7 @@ class OpenFiles:
         return file
 
     def _end(self, file: _OpenFile) -> None:
+        self._renew()
         written = file.writer.finish()
         names = [partition.name for partition in file.table.partitions]
         partition = tuple(zip(names, file.key, strict=True))

@@ -64,7 +64,7 @@ class LakeSink(PlainSink):
         self._span = span
         self._token = secrets.token_hex(16)
         self._record = SpanRecord(records, job_id, span, self._token) if records else None
-        self._files = OpenFiles(self._open_stored, limit)
+        self._files = OpenFiles(self._open_stored, limit, self._renew)
         self._plan: TablePlan | None = None
         self._lake: dict[str, LakeTable] = {}
         self._batches: dict[str, RecordBatches] = {}
@@ -239,6 +239,10 @@ class LakeSink(PlainSink):
             self._files.add_empty(only)
         return self._files.finish()
 
+    def _renew(self) -> None:
+        """Renew the lease between files. Whether the job has ended counts only at the commit."""
+        self._ended()
+
     def _check_columns(self) -> None:
         """Refuse to leave an earlier file in the place of one that cannot be written."""
         for table in self._plan.tables if self._plan else ():
@@ -264,6 +268,7 @@ class LakeSink(PlainSink):
         if record.state == PUBLISHED:
             return
         for file in record.files:
+            self._renew()
             self._store.publish(file, self._job_id, record.token)
         if mine:
             mine.write(replace(record, state=PUBLISHED))
