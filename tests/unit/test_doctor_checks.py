@@ -50,6 +50,12 @@ def test_a_routes_file_that_is_gone_is_one_failure_with_its_remedy() -> None:
     assert levels([*fake.examine(routes.destinations), *fake.examine(routes.after)]) == [Level.NOT_CHECKED] * 2
 
 
+@pytest.mark.parametrize("destination", ["parquet:s3://{destination_bucket}/orders/{year}/", "iceberg:lake.orders"])
+def test_routes_to_a_lake_need_no_table_of_the_stack(destination: str) -> None:
+    text = f'[[route]]\nname = "lake"\nmatch = "*.csv"\ndestination = "{destination}"\n'
+    assert levels(Fake(routes=text).examine(routes.destinations)) == [Level.OK]
+
+
 def test_a_resource_that_was_not_made_is_named() -> None:
     fake = Fake()
     fake.resources["JobsTable"] = Resource("AWS::DynamoDB::Table", "jobs", "UPDATE_FAILED", "no right")

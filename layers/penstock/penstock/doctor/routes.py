@@ -95,8 +95,8 @@ def _problems(route: Route, routes: Routes, stack: Deployment, file: str) -> Ite
     except InvalidRouteError as error:
         yield failed(name, str(error), error.hint)
     destination = DESTINATIONS.get(route.store)  # none for a route that takes archives apart
-    if destination is None or not destination.takes_rows:
-        return
+    if destination is None or not destination.takes_rows or destination.writes_files:
+        return  # buckets are checked above
     if not destination.takes_dsn:
         own = stack.output("RecordsTableName")
         for table in sorted(_tables(route) - {own}):
