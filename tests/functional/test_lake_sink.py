@@ -228,7 +228,12 @@ def test_the_lease_is_renewed_between_the_files_of_a_span() -> None:
     table = plan("id")
     asked: list[str] = []
     sink = open_sink(MemoryLake(), ask=asked.append)
-    sink.hold("attempt", lambda: asked.append("renew") is not None)
+
+    def renew() -> bool:
+        asked.append("renew")
+        return False
+
+    sink.hold("attempt", renew)
     load(sink, table, chunks_of(table, 25))
     longest = max(len(list(run)) for is_renewal, run in groupby(asked, "renew".__eq__) if not is_renewal)
     assert (asked.count("renew") >= 2 * 25, longest < 12) == (True, True)
