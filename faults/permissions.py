@@ -61,6 +61,9 @@ TRUE_CONDITIONS = frozenset(
         "MayMoveSources",
     }
 )
+# Functions that the suite's stack does not have: no job of the suite goes to an Iceberg table. tests/e2e/test_lake.py
+# runs them under their roles.
+FALSE_CONDITIONS = frozenset({"UseIceberg"})
 # Permissions of stacks with a KMS key, a VPC or a database of their own, which the emulator does not have, and of those
 # with an Iceberg catalog.
 _LAKE = "tests/e2e/test_lake.py commits under the roles of a stack"
@@ -111,11 +114,11 @@ class Permission:
 
 
 def verbs(resources: Resources) -> Mapping[str, str]:
-    """The role of each function, by the function's verb: ``{"ingest": "IngestRole", ...}``."""
+    """The role of each function of the suite, by the function's verb: ``{"ingest": "IngestRole", ...}``."""
     return {
         name.removesuffix("Function").lower(): resource["Properties"]["Role"]["Fn::GetAtt"][0]
         for name, resource in resources.items()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == "AWS::Serverless::Function" and resource.get("Condition") not in FALSE_CONDITIONS
     }
 
 

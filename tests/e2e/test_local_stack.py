@@ -77,4 +77,4 @@ def test_cloudformation_gets_a_template_without_aliases_and_creates_the_included
     assert not [event for event in yaml.parse(sent, yaml.SafeLoader) if isinstance(event, yaml.AliasEvent)]
     made = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
     types = [one["ResourceType"] for one in made]
-    assert (types.count("AWS::CloudWatch::Alarm"), types.count("AWS::CloudWatch::Dashboard")) == (8, 1)
+    assert (types.count("AWS::CloudWatch::Alarm"), types.count("AWS::CloudWatch::Dashboard")) == (11, 1)
