@@ -59,7 +59,9 @@ class World:
         self.store = MemoryCommitStore(self.jobs)
         self.catalog.create(TABLE)
 
-    def hold(self, name: str, *files: str, job: Job | None = None, replaces: str = "", spec_id: int = 0) -> str:
+    def hold(
+        self, name: str, *files: str, job: Job | None = None, replaces: str = "", spec_id: int = 0, table_id: str = ""
+    ) -> str:
         """Let a job wait with these files. Return its id."""
         job = job or job_of(name)
         claim = self.jobs.claim(job, lease=60)
@@ -67,7 +69,9 @@ class World:
         self.clock.now += 0.001
         note = CommitNote(replaces=replaces, series=digest(*job.series), order=job.order) if replaces else CommitNote()
         self.jobs.hold(claim, RECEIPT, note)
-        self.files.written[job.id] = WrittenFiles(tuple(map(file_of, files)), spec_id=spec_id, size=100)
+        self.files.written[job.id] = WrittenFiles(
+            tuple(map(file_of, files)), spec_id=spec_id, table_id=table_id, size=100
+        )
         return job.id
 
     def commits(self, store: CommitStore | None = None, catalog: Committer | None = None) -> JobCommits:

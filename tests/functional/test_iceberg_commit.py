@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contract.iceberg_backends import IcebergBackend, sqlite_backend
-from iceberg_lake import Fault, FaultyCatalog, Lake
+from iceberg_lake import SCHEMA, Fault, FaultyCatalog, Lake
 from lengths import examples
 from penstock.destinations.iceberg.catalog import LoadedTable
 from penstock.destinations.iceberg.committer import IcebergCommitter
@@ -177,6 +177,19 @@ def test_a_table_that_does_not_exist_is_named(lake: Lake) -> None:
         lake.commit("c1", file, is_retry=True)
     with pytest.raises(CommitInDoubtError, match="does not exist any more"):
         lake.find("c1", None)
+
+
+def test_files_of_a_table_that_was_dropped_and_created_again_are_refused(lake: Lake) -> None:
+    """Field ids of the new table may be those of other columns."""
+    before = lake.table.id
+    lake.commit("c1", lake.file("a", [1]), table_id=before)
+    file = lake.file("b", [2])
+    lake.backend.foreign.drop_table(lake.name)
+    lake.backend.foreign.create_table(lake.name, SCHEMA)
+    with pytest.raises(InvalidTableError, match=f"{lake.name} was dropped and created again") as caught:
+        lake.commit("c2", file, table_id=before)
+    assert caught.value.hint == "Upload the source again."
+    assert lake.rows() == []
 
 
 def test_committers_at_once_all_get_in(lake: Lake) -> None:

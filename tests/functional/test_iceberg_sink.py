@@ -19,6 +19,7 @@ from penstock.model.parse_options import ParseOptions
 from penstock.model.table import Table, TablePlan
 from penstock.testing.lake import MemoryLake
 
+TABLE_ID = "9c12d441-03fe-4693-9a96-a0705ddf69c1"
 STATE = IcebergTable(
     "shop.orders",
     "s3://lake/shop/orders",
@@ -31,7 +32,7 @@ STATE = IcebergTable(
     ),
     spec_id=3,
     partition=(PartitionField("country", 4, "identity"), PartitionField("id_bucket", 2, "bucket[2]")),
-    schema_id=5,
+    id=TABLE_ID,
 )
 PLAN = TablePlan(ParseOptions(), Table("shop.orders", COLUMNS))
 CHUNKS = chunks_of(PLAN, 25)
@@ -68,7 +69,7 @@ def test_files_have_the_field_ids_types_and_partitions_of_the_table() -> None:
         files = sink.files()
         assert sink.ended() is None  # no commit yet
     assert sum(file.data.rows for file in files) == 25
-    assert {(file.table, file.spec_id, file.schema_id) for file in files} == {("shop.orders", 3, 5)}
+    assert {(file.table, file.spec_id, file.table_id) for file in files} == {("shop.orders", 3, TABLE_ID)}
     assert {file.data.partition[0] for file in files} == {("country", "DE"), ("country", "FR"), ("country", None)}
     assert {file.data.uri.split("/data/")[1].split("/")[1] for file in files} == {"id_bucket=0", "id_bucket=1"}
     schema = pq.read_schema(io.BytesIO(lake.objects[files[0].data.uri]))

@@ -66,6 +66,14 @@ def test_files_of_two_partition_specs_are_not_in_one_commit() -> None:
     assert [commit.spec_id for commit in world.catalog.commits] == [0, 1]
 
 
+def test_files_of_a_table_and_of_its_successor_are_not_in_one_commit() -> None:
+    world = World()
+    world.hold("a", "a", table_id="old")
+    world.hold("b", "b", table_id="new")
+    world.run()
+    assert [commit.table_id for commit in world.catalog.commits] == ["old", "new"]
+
+
 # Jobs that fail.
 
 

@@ -83,6 +83,7 @@ class TableCommits:
             base=note.base,
             is_retry=note.requested > 0,
             spec_id=written.spec_id,
+            table_id=written.table_id,
             series=digest(*job.series) if replaces else "",
             order=job.order if replaces else "",
             summary=(("penstock.source", job.source.uri),),

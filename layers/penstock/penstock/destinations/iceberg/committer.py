@@ -115,6 +115,12 @@ class _Attempts:
         if self.is_pending and (found := self._search(loaded)) is not None:
             self.clean_up(succeeded=True)
             return Committed(found, was_in=True, tries=max(1, number - 1))
+        if self.commit.table_id and self.commit.table_id != loaded.document.get("table-uuid"):
+            # Field ids of the new table may be those of other columns.
+            raise InvalidTableError(
+                f"{self.name} was dropped and created again after the files of {self.commit.id} were written",
+                hint="Upload the source again.",
+            )
         if self.commit.order and has_newer(loaded.document, self.commit.series, self.commit.order):
             # A late request of this commit is refused, too: its base is older than the newer replacement.
             self.may_arrive = False

@@ -42,7 +42,8 @@ class CommittingSink(IcebergSink):
         (table,) = self._plan.tables if self._plan else ()
         replaces = table.mode is Mode.REPLACE
         whole_table = replaces and (table.replaces or TABLE) == TABLE
-        files = tuple(file.data for file in self.files())
+        written = self.files()
+        files = tuple(file.data for file in written)
         if not files and not whole_table:
             return
         # The token is that of this attempt: a second run of the command is another commit.
@@ -53,6 +54,7 @@ class CommittingSink(IcebergSink):
             replace=replaces,
             whole=whole_table,
             spec_id=self._spec_id(),
+            table_id=written[0].table_id if written else "",
         )
         try:
             self._committer().commit(commit, ignore_base)

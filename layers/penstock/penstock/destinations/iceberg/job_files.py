@@ -24,7 +24,7 @@ class RecordedFiles:
     store: VersionedFiles
 
     def read(self, job_id: str, spans: Sequence[int] = (WHOLE,)) -> WrittenFiles:
-        """Raises InvalidTableError if the partition spec of the table was changed while the job wrote."""
+        """Raises InvalidTableError if the table or its partition spec was replaced while the job wrote."""
         keys = [record_key(job_id, span) for span in spans]
         if len(keys) == 1:
             found = [self.store.read(keys[0])]
@@ -40,9 +40,16 @@ class RecordedFiles:
                 f"job {job_id}: the partition spec of the table was changed while its files were written",
                 hint="Redrive the job.",
             )
+        tables = {file.table_id for record in written for file in record.files}
+        if len(tables) > 1:
+            raise InvalidTableError(
+                f"job {job_id}: its table was dropped and created again while its files were written",
+                hint="Upload the source again.",
+            )
         return WrittenFiles(
             files=tuple(file for record in written for file in record.data_files),
             spec_id=specs.pop() if specs else 0,
             size=sum(map(len, texts)),
             missing=len(keys) - len(records),
+            table_id=tables.pop() if tables else "",
         )

@@ -62,7 +62,7 @@ class IcebergLake:
             compression=table.files.compression,
             is_per_attempt=True,
             spec_id=state.spec_id,
-            schema_id=state.schema_id,
+            table_id=state.id,
         )
 
     def evolve(self, table: Table) -> Mapping[str, str]:

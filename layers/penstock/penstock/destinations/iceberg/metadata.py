@@ -116,6 +116,7 @@ def _table_of(name: str, document: Mapping[str, Any]) -> IcebergTable:
         format_version=int(document["format-version"]),
         snapshot=current_snapshot(document),
         properties=tuple(properties.items()),
+        id=str(document.get("table-uuid") or ""),
     )
 
 

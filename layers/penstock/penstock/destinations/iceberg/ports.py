@@ -36,7 +36,8 @@ class PartitionField:
 @dataclass(frozen=True, slots=True)
 class IcebergTable:
     """The current state of a table. ``name`` is ``namespace.table``. ``data_location`` is where data files go, a URI
-    without a slash at its end. ``snapshot`` is the id of the current snapshot of the main branch."""
+    without a slash at its end. ``snapshot`` is the id of the current snapshot of the main branch, ``id`` the UUID that
+    the table has had since it was created."""
 
     name: str
     location: str
@@ -48,6 +49,7 @@ class IcebergTable:
     format_version: int = 2
     snapshot: int | None = None
     properties: tuple[tuple[str, str], ...] = ()
+    id: str = ""
 
 
 class TableReader(Protocol):
@@ -67,8 +69,9 @@ class Commit:
     summary carries it. With ``replace``, files of the partitions that ``files`` touch, or all files of a table without
     partitions, are removed in the same snapshot; ``whole``: all files in any case. ``base`` is the snapshot that an
     earlier attempt has recorded (None: the table had none); ``is_retry``: there was such an attempt. ``spec_id`` is
-    that of the partition values, ``schema_id`` that of the files (None: not compared with the table's). ``order`` is
-    the place of a replacement in its ``series``: an older one never goes in on top of a newer one. Empty: none."""
+    that of the partition values, ``table_id`` the UUID of the table that the files were written for (empty: not
+    known). ``order`` is the place of a replacement in its ``series``: an older one never goes in on top of a newer one.
+    Empty: none."""
 
     id: str
     table: str
@@ -78,7 +81,7 @@ class Commit:
     base: int | None = None
     is_retry: bool = False
     spec_id: int = 0
-    schema_id: int | None = None
+    table_id: str = ""
     series: str = ""
     order: str = ""
     summary: tuple[tuple[str, str], ...] = field(default=())
@@ -140,13 +143,14 @@ class Committer(CommitFinder, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WrittenFiles:
-    """The files that the spans of a job have written. ``spec_id`` is that of the partition values, ``size`` the bytes
-    of the records that name them, and ``missing`` the spans without a record."""
+    """The files that the spans of a job have written. ``spec_id`` is that of the partition values, ``table_id`` the
+    UUID of their table, ``size`` the bytes of the records that name them, ``missing`` the spans without a record."""
 
     files: tuple[DataFile, ...] = ()
     spec_id: int = 0
     size: int = 0
     missing: int = 0
+    table_id: str = ""
 
 
 class JobFiles(Protocol):

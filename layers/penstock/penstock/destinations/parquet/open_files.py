@@ -129,7 +129,7 @@ class OpenFiles:
         uri, offsets = file.stored.uri, written.split_offsets
         data = DataFile(uri, written.size, written.rows, partition, written.columns, offsets)
         table = file.table
-        stored = replace(file.stored.finish(data), table=table.name, spec_id=table.spec_id, schema_id=table.schema_id)
+        stored = replace(file.stored.finish(data), table=table.name, spec_id=table.spec_id, table_id=table.table_id)
         self._ended.append((stored, file.stored))
         del self._open[file.table.name, file.key]
 

@@ -20,7 +20,7 @@ class LakeTable:
     one it is the file itself. ``partitions`` are in the order of their folders, ``kinds`` the types of their columns.
     ``shown`` are the columns that files hold, if folders hold the others. ``has_empty``: a source without rows gets a
     file without rows. ``is_per_attempt``: the names of files tell which attempt has written them. ``spec_id`` and
-    ``schema_id`` are those of an Iceberg table.
+    ``table_id`` are those of an Iceberg table.
     """
 
     name: str
@@ -35,7 +35,7 @@ class LakeTable:
     has_empty: bool = False
     is_per_attempt: bool = False
     spec_id: int = 0
-    schema_id: int = 0
+    table_id: str = ""
 
     @property
     def in_files(self) -> LakeSchema:

@@ -42,8 +42,8 @@ class FilePart:
 @dataclass(frozen=True, slots=True)
 class SpanFile:
     """A file whose bytes are stored: an upload that is not complete before its span is done. ``crc32`` is that of the
-    whole file; ``proof`` is how the service verifies the bytes. ``table`` is the table of its rows, with the ids of the
-    partition spec and the schema if it is one of Iceberg."""
+    whole file; ``proof`` is how the service verifies the bytes. ``table`` is the table of its rows, with its UUID and
+    the id of its partition spec if it is one of Iceberg."""
 
     data: DataFile
     upload_id: str
@@ -52,7 +52,7 @@ class SpanFile:
     proof: Proof = field(default=Proof.CRC32, metadata=OMIT_DEFAULT)
     table: str = field(default="", metadata=OMIT_DEFAULT)
     spec_id: int = field(default=0, metadata=OMIT_DEFAULT)
-    schema_id: int = field(default=0, metadata=OMIT_DEFAULT)
+    table_id: str = field(default="", metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,7 @@ class _TableCommits:
             base=batch.base,
             is_retry=batch.requested > 0,
             spec_id=portion[0].written.spec_id,
+            table_id=portion[0].written.table_id,
             series=jobs[0].commit.series if replaces else "",
             order=jobs[0].commit.order if replaces else "",
             summary=(("penstock.jobs", str(len(jobs))),),
@@ -302,7 +303,7 @@ def _portions(found: Iterable[_Ready]) -> Iterator[list[_Ready]]:
         if portion and (
             ready.job.commit.replaces
             or portion[0].job.commit.replaces
-            or written.spec_id != portion[0].written.spec_id
+            or (written.spec_id, written.table_id) != (portion[0].written.spec_id, portion[0].written.table_id)
             or len(portion) >= MOST_JOBS
             or files > MOST_FILES
             or size > MOST_BYTES
