@@ -24,6 +24,7 @@ KILLS = 6
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", [Mode.APPEND, long(Mode.UPSERT)])
+@pytest.mark.long
 def test_a_group_that_is_killed_repeatedly_loads_every_row_once(database: Database, mode: Mode) -> None:
     database.execute("CREATE TABLE songs (id bigint, title text, n bigint)")
     if mode is Mode.UPSERT:

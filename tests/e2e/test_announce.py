@@ -124,6 +124,7 @@ def test_a_burst_is_announced_object_by_object(stack: Stack, bus: Subscriber) ->
         assert event["detail"]["key"] == key
 
 
+@pytest.mark.long
 def test_a_large_object_is_announced_by_no_step_of_its_execution(stack: Stack, bus: Subscriber) -> None:
     draw = random.Random(5)
     text = b"".join(b"%d,%x\n" % (number, draw.getrandbits(800)) for number in range(70_000))

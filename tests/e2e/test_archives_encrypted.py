@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
+
 from fixtures.encrypted_zips import PASSWORD, aes_zip
 from penstock_local.stack import Stack
 from stack_jobs import job_of, result
@@ -12,6 +14,7 @@ from stack_jobs import job_of, result
 PATIENCE = 180.0
 
 
+@pytest.mark.long
 def test_small_and_large_encrypted_members_are_delivered(stack: Stack) -> None:
     secrets = stack.client("secretsmanager")
     secrets.create_secret(Name="archives/e2e", SecretString=json.dumps({"password": PASSWORD.decode()}))

@@ -151,6 +151,7 @@ RIGHTS: Mapping[str, str] = {
 }
 
 
+@pytest.mark.long
 def test_the_documented_rights_are_enough_and_none_is_too_much(stack: Stack, tmp_path: Path) -> None:
     documented = (Path(__file__).parents[2] / "docs" / "backfill.md").read_text()
     history = History(stack, BUCKETS["versions"], tmp_path / "state.json")

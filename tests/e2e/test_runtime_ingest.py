@@ -171,6 +171,7 @@ def test_a_truncated_file_is_a_failed_job_and_leaves_nothing(
 
 
 @needs_cpu_cap
+@pytest.mark.long
 def test_a_job_without_enough_time_fails_before_lambda_ends_it(
     ingest_environment: IngestEnvironment, sample: Sample
 ) -> None:

@@ -105,6 +105,7 @@ def state(job: Item) -> tuple[str, int]:
 
 
 @pytest.mark.usefixtures("killed")
+@pytest.mark.long
 def test_a_load_survives_25_seconds_without_its_database(
     stack_with_fast_retries: Stack, database: PostgresSwitch
 ) -> None:

@@ -169,6 +169,7 @@ def test_the_status_of_an_archive_lists_its_large_and_its_failed_members(tree: T
     ]
 
 
+@pytest.mark.long
 def test_the_status_of_an_archive_says_which_rejects_its_counts_leave_out(tree: Tree) -> None:
     assert "not counted above" not in run("status", tree.archive.id).stdout
     too_many = replace(FAILURE, error="TooManyRejectsError")
@@ -185,6 +186,7 @@ def test_a_member_without_a_checksum_shows_none(tree: Tree) -> None:
     assert dict(member_fields(loaded, status))["integrity"] == "codec gzip, 2 parts"
 
 
+@pytest.mark.long
 def test_a_large_member_names_the_job_of_its_archive(tree: Tree) -> None:
     running = tree.running
     assert f"member of   job {tree.archive.id}" in run("status", running.id).stdout
@@ -217,6 +219,7 @@ def test_a_small_member_is_shown_by_its_number_name_or_job(tree: Tree, wanted: s
     assert (told["state"], told["rows"], told["failure"]) == ("succeeded", 7, None)
 
 
+@pytest.mark.long
 def test_a_member_whose_name_is_a_number_is_shown_unless_another_has_that_number(tree: Tree) -> None:
     others = [replace(tree.small, number=30, name="2024"), replace(tree.small, number=31, name="1")]
     write_results(JobFolder(tree.deployed.files, tree.archive.id), 1, [tree.small, tree.bad, *others])

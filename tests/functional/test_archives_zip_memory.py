@@ -62,6 +62,7 @@ ROOM = 3 * 2 * MIB + 4 * MIB
 @pytest.mark.parametrize(
     ("count", "step"), [(100_000, 1), (100_000, 7_919), long(MAX_MEMBERS, 1), long(MAX_MEMBERS, 7_919)]
 )
+@pytest.mark.long
 def test_a_directory_is_listed_within_its_bound(count: int, step: int) -> None:
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(count), str(step)], capture_output=True, text=True, timeout=280, check=False

@@ -159,6 +159,7 @@ def test_each_right_to_show_is_needed(connect: Command, user: User, action: str)
 
 
 @pytest.mark.parametrize("action", sorted(set(actions(SETTING)) - ELSEWHERE))
+@pytest.mark.long
 def test_each_right_to_set_is_needed(connect: Command, user: User, action: str) -> None:
     removes = action in {"sns:Unsubscribe", "kms:RevokeGrant"}
     user.may(SHOWING, SETTING)

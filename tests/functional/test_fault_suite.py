@@ -177,6 +177,7 @@ def test_a_row_twice_a_staging_table_and_an_open_upload_are_found(servers: Serve
         )
 
 
+@pytest.mark.long
 def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: Servers) -> None:
     for one in ended(servers, KINDS["gzip"]):
         given = one.resources.credentials("ingest")

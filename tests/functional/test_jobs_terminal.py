@@ -72,6 +72,7 @@ def test_a_wide_terminal_shows_a_bar_and_all_figures_until_the_end(
         (32, r"executing +50\.0% 4\.00 s left"),
     ],
 )
+@pytest.mark.long
 def test_a_narrow_terminal_shows_what_fits_on_one_line(
     deployed: DeployedJobs, environment: Mapping[str, str], columns: int, shown: str
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_narrow_terminal_shows_what_fits_on_one_line(
     assert all(len(line) <= columns for line in running.lines)
 
 
+@pytest.mark.long
 def test_it_follows_the_width_of_the_terminal(deployed: DeployedJobs, environment: Mapping[str, str]) -> None:
     job = deployed.deliver()
     with terminal(command(job.id), environment, columns=120) as running:
@@ -101,6 +103,7 @@ def test_a_failed_job_ends_with_1_and_says_why_below(deployed: DeployedJobs, env
     assert running.lines[-2:] == ["InvalidTableError: table orders does not exist", "Create the table."]
 
 
+@pytest.mark.long
 def test_ctrl_c_exits_with_130_and_restores_the_terminal(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
@@ -113,6 +116,7 @@ def test_ctrl_c_exits_with_130_and_restores_the_terminal(
     assert running.raw.rindex("\x1b[?25h") > running.raw.rindex("\x1b[?25l")
 
 
+@pytest.mark.long
 def test_without_a_job_all_are_watched_and_new_ones_come_in(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:

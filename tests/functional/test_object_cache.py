@@ -131,6 +131,7 @@ def test_a_file_from_elsewhere_is_taken_into_the_cache(lake: Lake, cache: Object
 
 
 @pytest.mark.parametrize("size", [1000, 17 * MIB], ids=["one request", "parts"])
+@pytest.mark.long
 def test_one_content_under_ten_names_is_sent_once(lake: Lake, cache: ObjectCache, size: int) -> None:
     data = os.urandom(size)
     for number in range(4):

@@ -41,6 +41,7 @@ def send(lake: Lake, command: str, folder: Path) -> Result:
 
 @WAYS
 @REFUSALS
+@pytest.mark.long
 def test_without_full_object_checksums_parts_carry_an_md5(
     lake: Lake, tmp_path: Path, command: str, refusal: Refusal
 ) -> None:
@@ -77,6 +78,7 @@ def test_what_a_service_cannot_do_at_all_is_said_once_and_not_tried_again(
 
 
 @pytest.mark.parametrize(("status", "code"), [(405, "MethodNotAllowed"), long(501, "NotImplemented")])
+@pytest.mark.long
 def test_where_no_part_has_a_head_the_usual_part_sizes_are_tried(
     lake: Lake, tmp_path: Path, status: int, code: str
 ) -> None:
@@ -105,6 +107,7 @@ def test_where_no_part_has_a_head_the_usual_part_sizes_are_tried(
         long(Swift(old=False), 21 * MIB, id="2.38-large"),
     ],
 )
+@pytest.mark.long
 def test_run_replaces_an_object_where_conditions_are_unknown(
     lake: Lake, tmp_path: Path, swift: Swift, size: int
 ) -> None:
@@ -164,6 +167,7 @@ class Overtaken:
 
 
 @pytest.mark.parametrize("existing", [None, b"before"])
+@pytest.mark.long
 def test_a_true_refusal_is_respected_on_other_services(lake: Lake, tmp_path: Path, existing: bytes | None) -> None:
     if existing:
         lake.put("a", existing)

@@ -91,6 +91,7 @@ def test_spans_that_are_left_go_into_the_upload_that_was_open(loaded: Load) -> N
         check_object(there, sample)
 
 
+@pytest.mark.long
 def test_a_job_that_is_aborted_leaves_nothing(loaded: Load) -> None:
     with loaded("gzip_spans") as (there, call, sample):
         assert call("abort", {**sample["job"], "error": {"Error": "States.Timeout", "Cause": ""}})["state"] == "failed"
@@ -107,6 +108,7 @@ def test_an_object_that_was_published_is_not_published_again(loaded: Load) -> No
         check_object(there, sample)
 
 
+@pytest.mark.long
 def test_an_index_pass_goes_on_from_its_checkpoint(loaded: Load) -> None:
     with loaded("index_checkpoint") as (there, call, sample):
         (state_key,) = [key for key in there.keys(WORK) if key.endswith("/state.json")]
@@ -185,6 +187,7 @@ def test_pieces_of_a_survey_that_are_counted_are_taken_as_they_are(with_tables: 
 
 
 @pytest.mark.parametrize(("name", "old"), [("postgres_replace", []), ("postgres_atomic", [(1000, "old")])])
+@pytest.mark.long
 def test_rows_that_are_staged_become_visible_with_the_others(name: str, old: list[Row], with_tables: Load) -> None:
     with with_tables(name) as (there, call, sample):
         assert rows(there) == [(1000, "old")]
@@ -204,6 +207,7 @@ def test_a_staged_load_that_is_aborted_leaves_the_table_as_it_was(name: str, wit
         assert (rows(there), staging_tables(there), state_of(there)) == ([(1000, "old")], [], ["failed"])
 
 
+@pytest.mark.long
 def test_a_job_that_waits_for_its_database_is_done_when_its_message_comes_back(with_tables: Load) -> None:
     with with_tables("waiting") as (there, call, sample):
         assert state_of(there) == ["waiting"]
@@ -233,6 +237,7 @@ def test_columns_that_were_inferred_keep_their_spellings(with_tables: Load) -> N
             raise_failure(call("ingest", there.event("more.csv")))
 
 
+@pytest.mark.long
 def test_ledger_and_inferred_columns_are_made_as_they_were(with_tables: Load, database: Database) -> None:
     with with_tables("postgres_inferred") as (there, call, sample):
         there.execute("DROP TABLE people, penstock_ledger")
@@ -250,6 +255,7 @@ def raise_failure(answer: Any) -> None:
 # Into DynamoDB.
 
 
+@pytest.mark.long
 def test_a_load_into_dynamodb_goes_on_from_its_bookmark(loaded: Load) -> None:
     with loaded("dynamodb_bookmark") as (there, call, sample):
         before = len(there.items("records"))
@@ -290,6 +296,7 @@ def reconciled(there: Deployment) -> list[Any]:
     ]
 
 
+@pytest.mark.long
 def test_a_job_whose_lease_is_over_is_found_by_the_reconciler(loaded: Load) -> None:
     with loaded("small_killed") as (there, call, sample):
         records = reconciled(there)
@@ -323,6 +330,7 @@ def test_an_upload_goes_on_behind_the_parts_that_were_sent(tmp_path: Path, loade
         assert (there.open_uploads(), kept.exists()) == ([], False)
 
 
+@pytest.mark.long
 def test_a_run_into_a_table_goes_on_behind_the_chunks_that_are_in(
     with_tables: Load, database: Database, tmp_path: Path
 ) -> None:

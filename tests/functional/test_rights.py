@@ -14,40 +14,21 @@ from faults.role_scenarios import ROLE_SCENARIOS
 from faults.scenario_run import ScenarioResult, run_scenario
 from faults.servers import Servers, running_servers
 
-from lengths import IS_LONG, long
+from lengths import long
 
 ANNOUNCED = "a large load into PostgreSQL that may not be finished, and its announcement"
-# Paths that together use every permission, and some short ones. The long form has all.
+# The others are in the long form.
 SHORT = (
     "a burst of small loads, announced through throttles and a kill",
-    "a large load into DynamoDB whose source has gone",
-    "a large load into DynamoDB, its worker killed",
-    "a large load into Parquet files that failed, redriven after its work files have expired",
     "a large load into Parquet files, aborted between record and completion, and redriven",
-    "a large load into PostgreSQL that may not be finished, and its announcement",
-    "a large object carried whole, its worker killed",
-    "a large object that is moved in parts to a place that is taken meanwhile",
-    "a large object that is moved in parts, by an attempt that dies",
-    "a large object whose event names no version, planned twice and published unheard",
-    "a large object whose source has gone before index",
-    "a large object whose source has gone before plan",
     "a large object, failed, aborted and redriven",
+    "a large object whose source has gone before index",
     "a small load into DynamoDB, taken over",
-    "a small load into PostgreSQL",
     "a small object whose attempt died, found by the reconciler",
-    "a small object whose source has gone",
     "a small object, the first of its name",
     "a small object, tried again by the queue",
     "an encrypted archive",
-    "an encrypted archive with a large member",
     "an object that is deleted after its job, while it is uploaded again",
-    "an object that is deleted for good after its job",
-    "an object that is tagged after its job",
-    "an object without versions that is tagged after its job",
-    "handed over by an attempt that was killed, and its message never comes back",
-    "killed between an upload and its note, each time",
-    "loaded by an attempt that was killed, then the source goes",
-    "published by an attempt that was killed, then the source goes",
 )
 pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]
 
@@ -67,7 +48,7 @@ class Walks:
     def users(self) -> Mapping[Permission, list[str]]:
         """The paths that use each permission."""
         found: dict[Permission, list[str]] = {}
-        for name in ROLE_SCENARIOS if IS_LONG else SHORT:
+        for name in ROLE_SCENARIOS:
             for permission in self[name].used:
                 found.setdefault(permission, []).append(name)
         return found
@@ -84,11 +65,13 @@ def test_a_path_comes_to_its_end_and_nothing_is_refused(walks: Walks, name: str)
     assert not walks[name].wrong
 
 
+@pytest.mark.long
 def test_every_right_of_a_function_is_used_by_a_path_or_by_aws_itself(walks: Walks) -> None:
     wanted = {permission for permission in walks.servers.roles.permissions if not permission.reason}
     assert sorted(map(str, wanted - walks.users().keys())) == []
 
 
+@pytest.mark.long
 def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> None:
     reasons = [permission for permission in walks.servers.roles.permissions if permission.reason]
     assert {(permission.role, permission.action) for permission in reasons} >= {
@@ -101,11 +84,11 @@ def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> No
     ("name", "without"),
     [
         ("a small object, tried again by the queue", ("IngestRole", "s3:GetObject", "work/jobs/*")),
-        ("a small object, tried again by the queue", ("IngestRole", "sqs:ChangeMessageVisibility", ":ingest-*")),
-        ("a large object whose source has gone before index", ("IndexRole", "dynamodb:UpdateItem", "table/jobs-*")),
+        long("a small object, tried again by the queue", ("IngestRole", "sqs:ChangeMessageVisibility", ":ingest-*")),
+        long("a large object whose source has gone before index", ("IndexRole", "dynamodb:UpdateItem", "table/jobs-*")),
         # The buckets of the suite are existing ones, which parameters list.
         ("a large object whose source has gone before index", ("IndexRole", "s3:ListBucket", ":*:s3:::*drops")),
-        ("a small object, the first of its name", ("IngestRole", "s3:PutObject", ":*:s3:::results-*/*")),
+        long("a small object, the first of its name", ("IngestRole", "s3:PutObject", ":*:s3:::results-*/*")),
         long(ANNOUNCED, ("AnnounceRole", "events:PutEvents", "event-bus/default")),
         long(ANNOUNCED, ("AnnounceRole", "sns:Publish", ":ended-jobs")),
     ],

@@ -441,7 +441,7 @@ def test_a_list_inside_a_json_document_can_be_loaded(tmp_path: Path, database: D
         (
             ("--to", "postgresql:t", "--as", "x", "--create"),
             "does not show the format of its records",
-            "--format csv, jsonl, json, xlsx, fixed or xml",
+            "Give --format csv, jsonl, json, xlsx, fixed, xml, avro or parquet.",
         ),
     ],
 )

@@ -84,6 +84,7 @@ def objects_in(lake: Lake, prefix: str) -> dict[str, bytes]:
     ("inner", "outer"),
     [(inner, outer) if (inner, outer) in SHORT_PAIRS else long(inner, outer) for inner in WITHIN for outer in OUTER],
 )
+@pytest.mark.long
 def test_members_of_an_inner_archive_go_where_their_routes_lead(
     outer: str, inner: str, tmp_path: Path, lake: Lake, database: Database
 ) -> None:

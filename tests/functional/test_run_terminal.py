@@ -84,6 +84,7 @@ def test_a_narrow_terminal_shows_what_fits_on_one_line(web: tuple[str, Event], t
     assert all(len(line) <= 30 for line in running.lines if "%" in line)
 
 
+@pytest.mark.long
 def test_the_bar_of_a_table_counts_rows(web: tuple[str, Event], database: Database) -> None:
     url, may_end = web
     command = [COMMAND, "run", url, "--to", "postgresql:orders", "--create", "--dsn", database.dsn]

@@ -145,6 +145,7 @@ def test_a_change_of_content_is_found_though_size_and_mtime_are_equal(lake: Lake
 
 
 @pytest.mark.parametrize("part", [5 * MIB, 6 * MIB, 8 * MIB])
+@pytest.mark.long
 def test_multipart_objects_compare_exactly_whatever_their_part_size(lake: Lake, folder: Path, part: int) -> None:
     data = b"".join(PARTS)
     write(folder / "a", data)
@@ -621,6 +622,7 @@ def test_a_source_of_which_filters_leave_nothing_is_empty_too(lake: Lake, folder
 
 
 @pytest.mark.parametrize(("answer", "left", "code"), [("y", [], 0), ("n", ["a"], 1)])
+@pytest.mark.long
 def test_on_a_terminal_an_empty_source_needs_a_confirmation(
     lake: Lake, folder: Path, answer: str, left: list[str], code: int
 ) -> None:

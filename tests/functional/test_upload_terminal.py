@@ -52,6 +52,7 @@ def test_a_wide_terminal_shows_amount_speed_and_time_left(endpoint: str, file: P
 
 
 @pytest.mark.parametrize(("columns", "shown"), [(60, r"\d+% \d+\.\d MB/s 0:0\d"), (30, r"\d+% 0:0\d")])
+@pytest.mark.long
 def test_a_narrow_terminal_shows_what_fits_on_one_line(
     endpoint: str, file: Path, tmp_path: Path, columns: int, shown: str
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_pipe_gets_the_answer_and_no_bar(endpoint: str, tmp_path: Path) -> Non
     assert done.stderr == ""
 
 
+@pytest.mark.long
 def test_quiet_shows_no_bar_in_a_terminal_either(endpoint: str, file: Path, tmp_path: Path) -> None:
     quiet = [*command(file, "s3://lake/quiet"), "--quiet"]
     with terminal(quiet, environment(endpoint, tmp_path), columns=100) as running:

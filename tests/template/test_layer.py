@@ -79,6 +79,7 @@ def layers(layer: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     return {"penstock": layer, **more}
 
 
+@pytest.mark.long
 def test_all_layers_together_are_far_below_what_lambda_unzips(layers: dict[str, Path]) -> None:
     sizes = {name: size(path) for name, path in layers.items()}
     figures = ", ".join(f"{name} {total / 1e6:.0f} MB" for name, total in sizes.items())
@@ -172,6 +173,7 @@ assert compiled()
 """
 
 
+@pytest.mark.long
 def test_the_layer_needs_only_the_aws_sdk_of_the_lambda_runtime_for_all_but_the_lake(layer: Path, sdk: Path) -> None:
     import_everything([layer, sdk], optional={"arro3", "fastavro", "pyiceberg"})
 

@@ -274,4 +274,5 @@ def test_no_other_module_waits_by_a_backoff() -> None:
         if ".delay(" in path.read_text()
     }
     # A batch of items shrinks from request to request, and must end at once when its job has ended.
-    assert found == {"retry.py", "batches.py"}
+    # A commit looks for its earlier attempt, and is made again from the newest metadata of its table.
+    assert found == {"retry.py", "batches.py", "committer.py"}

@@ -132,5 +132,5 @@ def test_a_header_that_is_not_known_is_refused() -> None:
 
 
 def test_records_of_a_document_cannot_stand_alone() -> None:
-    with pytest.raises(InvalidRouteError, match="parts of a document"):
+    with pytest.raises(InvalidRouteError, match="records of json are parts of their file"):
         list(SourceForm(ParseOptions(format=Format.JSON), opened(b"[]")).pieces([]))
