@@ -47,7 +47,7 @@ tools: $(INSTALLED) sam-and-ministack
 
 setup: tools ## Install everything that the other targets need
 
-# The first of five processes would compile every module of the tests while the others do the same.
+# The first of four processes would compile every module of the tests while the others do the same.
 $(COMPILED): $(INSTALLED)
 	@$(VENV)/python -m pytest --collect-only > /dev/null 2>&1 || true
 	@touch $@
@@ -61,7 +61,7 @@ local: tools ## Start the local stack and print its endpoint and names
 sam-local: tools ## Send every event to its function with `sam local invoke` and check the answers; needs Docker on Linux
 	@$(VENV)/python -m penstock_local.sam_local
 
-# Five processes on two cores, because many tests wait.
+# Four processes on two cores, because many tests wait.
 test: ## Run all checks, and the tests in their short form, in less than ten minutes
 	@$(MAKE) --no-print-directory --jobs 2 tests checks
 
@@ -72,7 +72,7 @@ checks: lint types validate
 
 # Tests start make, whose output must not speak of this one's jobs.
 tests: tools $(COMPILED)
-	@MAKEFLAGS= $(VENV)/python -m pytest --numprocesses 5 --dist loadgroup --no-loadscope-reorder
+	@MAKEFLAGS= $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 verify: lint types validate build docs ## Run all checks, and all tests in their long form, in an hour
 	@TESTS=long $(VENV)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder

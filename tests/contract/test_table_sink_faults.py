@@ -231,6 +231,7 @@ KILLS = 6 if IS_LONG else 3
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_a_loader_that_is_killed_repeatedly_loads_every_row_once(database: Database, mode: Mode) -> None:
     database.execute("ALTER TABLE songs ADD n bigint, ADD CHECK (id % 100 <> 97)")
     database.execute("INSERT INTO songs VALUES (-1, 'old', 0)")

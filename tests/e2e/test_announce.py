@@ -115,6 +115,7 @@ def test_a_small_object_is_announced_once(stack: Stack, bus: Subscriber, topic: 
     assert topic.of(id_of(item), 0) == []
 
 
+@pytest.mark.long
 def test_a_burst_is_announced_object_by_object(stack: Stack, bus: Subscriber) -> None:
     keys = [f"told-burst-{number}.csv" for number in range(15)]
     for key in keys:

@@ -7,6 +7,8 @@ import io
 import random
 import zipfile
 
+import pytest
+
 from fixtures.tars import tar_of
 from penstock_local.stack import Stack
 from stack_jobs import command, job_of, keys, result
@@ -28,6 +30,7 @@ def archive(large: bytes, text: bytes) -> bytes:
     return file.getvalue().replace(b"these bytes will", b"these bits will!", 1)
 
 
+@pytest.mark.long
 def test_every_good_member_of_a_large_zip_is_delivered_and_the_damaged_one_is_named(stack: Stack) -> None:
     draw = random.Random(3)
     large = draw.randbytes(11 * 10**6)

@@ -103,6 +103,7 @@ def test_an_upload_that_is_heard_twice_is_one_job(stack: Stack) -> None:
     assert job["state"]["S"] == "succeeded"
 
 
+@pytest.mark.long
 def test_a_large_object_passes_between_existing_buckets(stack: Stack) -> None:
     existing = notify(stack, "existing-queue", by_queue(stack, "existing-queue"))
     plain = ROW * 400_000

@@ -41,6 +41,7 @@ def test_a_truncated_large_object_leaves_nothing(stack: Stack, text: bytes) -> N
     assert "short.csv" not in keys(stack, stack.destination_bucket)
 
 
+@pytest.mark.long
 def test_of_two_large_versions_at_the_same_time_the_newer_is_published(stack: Stack, text: bytes) -> None:
     """In any order: S3 refuses to complete the older one's upload if the newer one has been published."""
     s3, where = stack.client("s3"), {"Bucket": stack.source_bucket, "Key": "versions.csv"}

@@ -45,6 +45,7 @@ def data() -> bytes:
     return ("id,name\n" + "".join(lines)).encode()
 
 
+@pytest.mark.long
 def test_a_failed_load_is_found_explained_fixed_and_redriven(stack: Stack, data: bytes, tmp_path: Path) -> None:
     stack.client("s3").put_object(Bucket=stack.source_bucket, Key="mended/a b.csv", Body=data)
     source = f"s3://{stack.source_bucket}/mended/a b.csv"

@@ -113,6 +113,7 @@ def test_500_000_rows_need_at_most_128_mb(
 
 
 @pytest.mark.parametrize("mode", ["append", long("upsert"), long("replace")])
+@pytest.mark.long
 def test_a_killed_load_is_resumed_with_every_row_exactly_once(
     ingest_environment: IngestEnvironment, csv: bytes, dsn: str, tmp_path: Path, mode: str
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_load_survives_25_seconds_without_its_database(
 
 
 @pytest.mark.usefixtures("killed")
+@pytest.mark.long
 def test_an_append_whose_sessions_are_terminated_has_every_row_once(stack_with_fast_retries: Stack) -> None:
     """All sessions are terminated after the first rows are loaded, as by a failover or an operator."""
     count = 2_000_000 if IS_LONG else 350_000

@@ -231,6 +231,7 @@ class TestInterrupted:
         assert deployed.keys() == interrupted[100:]
         assert states(tmp_path) == []
 
+    @pytest.mark.long
     def test_other_options_are_another_backfill(self, deployed: Deployed, interrupted: list[str]) -> None:
         deployed.sent()
         assert answer("s3://drops", "--match", "*", "--rate", "10000")["sent"] == 130
@@ -246,6 +247,7 @@ class TestInterrupted:
         assert str(state) in refused.stderr
         assert "--restart" in refused.stderr
 
+    @pytest.mark.long
     def test_the_state_of_another_backfill_is_refused(
         self, deployed: Deployed, tmp_path: Path, interrupted: list[str]
     ) -> None:
@@ -282,6 +284,7 @@ def test_entries_that_sqs_could_not_take_are_sent_again(deployed: Deployed) -> N
 
 
 @pytest.mark.parametrize(("key", "code", "sent"), [(b"y\r", 0, 3), (b"\r", 1, 0)], ids=["yes", "no"])
+@pytest.mark.long
 def test_a_terminal_asks_after_the_forecast(tmp_path: Path, key: bytes, code: int, sent: int) -> None:
     server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()

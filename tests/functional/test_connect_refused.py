@@ -75,6 +75,7 @@ def test_a_bucket_of_another_account_is_denied_without_its_credentials(connect: 
     assert "--bucket-profile" in finding(answer, "bucket")["remedy"]
 
 
+@pytest.mark.long
 def test_a_bucket_of_another_account_is_connected_by_a_topic_of_that_account(
     connect: Command, account: Account
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_policy_that_denies_is_shown_as_it_must_be(connect: Command, account: 
     assert connect.json("s3://drops")["in_place"]
 
 
+@pytest.mark.long
 def test_a_key_that_denies_and_one_that_needs_grants(connect: Command, account: Account) -> None:
     kms, s3 = account.client("kms"), account.client("s3")
     key = kms.create_key()["KeyMetadata"]["Arn"]

@@ -145,6 +145,7 @@ def test_with_both_everything_is_set_and_removed(connect: Command, user: User) -
 
 
 @pytest.mark.parametrize("action", sorted(set(actions(SHOWING)) - ELSEWHERE))
+@pytest.mark.long
 def test_each_right_to_show_is_needed(connect: Command, user: User, action: str) -> None:
     way = way_of(action)
     if action == "sns:GetSubscriptionAttributes":

@@ -42,7 +42,7 @@ def servers() -> Iterator[Servers]:
         long("large-plain", 3),
         ("upsert", 4),
         long("replace", 5),
-        ("dynamodb", 6),
+        long("dynamodb", 6),
         long("large-dynamodb", 7),
         ("after-move", 10),
         long("after-delete-plain", 11),
@@ -91,6 +91,7 @@ def test_a_bit_that_flips_in_a_source_is_noticed_before_its_object_is_published(
 
 
 @pytest.mark.parametrize(("name", "operation"), [("gzip", "PutObject"), ("large-gzip", "UploadPart")])
+@pytest.mark.long
 def test_a_bit_that_flips_in_a_result_is_noticed_and_sent_again(servers: Servers, name: str, operation: str) -> None:
     assert struck(servers, name, operation, Fault.FLIPPED_UP).state == "succeeded"
 

@@ -117,6 +117,7 @@ def test_every_row_is_loaded_once_or_the_job_failed_and_is_cleaned_up(
 @pytest.mark.parametrize(
     "started_by_ingest", [long(False, id="handed over at once"), pytest.param(True, id="started by ingest")]
 )
+@pytest.mark.long
 def test_a_failed_load_has_every_row_once_after_a_redrive(
     database: Database, mode: str, *, started_by_ingest: bool
 ) -> None:

@@ -222,6 +222,7 @@ def _fetch_all(cache: ObjectCache) -> tuple[int, int, int]:
         return counts(cache)
 
 
+@pytest.mark.long
 def test_two_processes_that_want_ten_names_of_one_content_fetch_it_once(lake: Lake, cache: ObjectCache) -> None:
     for number in range(10):
         lake.put(f"data/{number}", CONTENT)

@@ -120,6 +120,7 @@ def test_run_replaces_an_object_where_conditions_are_unknown(
 
 
 @pytest.mark.parametrize("swift", [pytest.param(Swift(old=True), id="2.30"), long(Swift(old=False), id="2.38")])
+@pytest.mark.long
 def test_swift_is_synchronised_in_both_directions_and_within(lake: Lake, tmp_path: Path, swift: Swift) -> None:
     lake.proxy.schedule = swift
     original, back = tmp_path / "original", tmp_path / "back"

@@ -128,6 +128,7 @@ def table_plant(database: Database, mode: str, wall: Wall) -> Plant:
     ],
 )
 @pytest.mark.parametrize("started_by_ingest", [False, True], ids=["handed over at once", "started by ingest"])
+@pytest.mark.long
 def test_many_workers_load_every_row_exactly_once_despite_a_redrive(
     database: Database, key: str, mode: str, chunks: int, *, started_by_ingest: bool
 ) -> None:

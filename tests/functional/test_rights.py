@@ -19,15 +19,12 @@ from lengths import long
 ANNOUNCED = "a large load into PostgreSQL that may not be finished, and its announcement"
 # The others are in the long form.
 SHORT = (
-    "a burst of small loads, announced through throttles and a kill",
     "a large load into Parquet files, aborted between record and completion, and redriven",
     "a large object, failed, aborted and redriven",
     "a large object whose source has gone before index",
-    "a small load into DynamoDB, taken over",
     "a small object whose attempt died, found by the reconciler",
     "a small object, the first of its name",
     "a small object, tried again by the queue",
-    "an encrypted archive",
     "an object that is deleted after its job, while it is uploaded again",
 )
 pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.timeout(300)]

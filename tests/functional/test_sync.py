@@ -213,6 +213,7 @@ def test_a_prefix_is_copied_within_s3_with_its_etags(lake: Lake, folder: Path) -
 @pytest.mark.parametrize(
     ("operation", "key"), [("PutObject", "a"), ("UploadPart", "large"), ("CompleteUpload", "large")]
 )
+@pytest.mark.long
 def test_a_copy_that_fails_with_status_200_is_done_again(lake: Lake, operation: str, key: str) -> None:
     lake.put("from/a", b"content")
     lake.put_parts("from/large", PARTS)
@@ -496,6 +497,7 @@ def test_the_installed_command_does_it(lake: Lake, folder: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"upload: ./a to {lake.uri}/x/a\n")
 
 
+@pytest.mark.long
 def test_two_concurrent_runs_share_their_cache(lake: Lake, folder: Path) -> None:
     for number in range(40):
         write(folder / str(number), b"content %d" % number)

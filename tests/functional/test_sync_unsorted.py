@@ -37,6 +37,7 @@ PAGED = pytest.mark.parametrize("page", [1000, long(5), 1])
     [long(ORDERS[0], id="reversed"), pytest.param(shuffled, id="shuffled"), long(ORDERS[2], id="utf16")],
 )
 @PAGED
+@pytest.mark.long
 def test_equal_trees_are_not_changed_in_any_direction(
     lake: Lake, tmp_path: Path, options: tuple[str, ...], order: Ordering, page: int
 ) -> None:

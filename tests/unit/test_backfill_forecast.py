@@ -103,6 +103,7 @@ def peak_of(work: Callable[[int], int], count: int) -> int:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("work", [foresee, send])
 @pytest.mark.parametrize("count", [4000, long(200_000)])
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_listing(work: Callable[[int], int], count: int) -> None:
     peak_of(work, 100)
     assert peak_of(work, count) < peak_of(work, 1000) + 64 * KIB
