@@ -62,6 +62,7 @@ def tar_gzip_of(files: Mapping[str, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize(("key", "pack"), [("a.zip", zip_of), long("a.tar.gz", tar_gzip_of)])
+@pytest.mark.long
 def test_an_archive_larger_than_memory_needs_at_most_128_mb(
     ingest_environment: IngestEnvironment,
     key: str,

@@ -93,6 +93,7 @@ class TestACopy:
         copies.arrive(listed(copies.upload(b"new")))
         assert copies.result == b"new"
 
+    @pytest.mark.long
     def test_replaces_the_result_of_another_meaning_of_the_route(self, copies: Copies) -> None:
         source = copies.upload(b"one")
         copies.arrive(source)
@@ -101,6 +102,7 @@ class TestACopy:
         assert copies.arrive(listed(source)) is JobState.SUCCEEDED
         assert copies.store.get("lake", "a.plain") is not before
 
+    @pytest.mark.long
     def test_is_not_made_of_an_object_that_was_overwritten(self, copies: Copies) -> None:
         old = copies.upload(b"old")
         new = copies.upload(b"new")
@@ -109,11 +111,13 @@ class TestACopy:
         assert copies.arrive(listed(old)) is JobState.SUPERSEDED
         assert copies.result == b"new"
 
+    @pytest.mark.long
     def test_is_not_made_of_an_object_that_was_deleted(self, copies: Copies) -> None:
         old = copies.upload(b"old")
         copies.store.delete("drops", "a.plain")
         assert copies.arrive(listed(old)) is JobState.SUPERSEDED
 
+    @pytest.mark.long
     def test_ends_with_the_newest_content_in_any_order(self, copies: Copies) -> None:
         """Events of three uploads and listings of each arrive in any order after the last upload."""
         for order in islice(permutations(range(6)), 0, None, 1 if IS_LONG else 7):
@@ -126,6 +130,7 @@ class TestACopy:
             assert newest
             assert plant.result == newest.data, order
 
+    @pytest.mark.long
     def test_ends_with_the_newest_content_while_objects_are_uploaded(self, copies: Copies) -> None:
         """Arrivals of each upload in any order between, and after, the uploads."""
         contents = (b"one", b"two", b"one")
@@ -144,6 +149,7 @@ class TestACopy:
                 plant.arrive(arrival)
             assert plant.result == b"one", late
 
+    @pytest.mark.long
     def test_is_made_again_by_again(self, copies: Copies) -> None:
         source = copies.upload(b"one")
         copies.arrive(source)
@@ -154,6 +160,7 @@ class TestACopy:
         copies.arrive(listed(source, "n1"))
         assert copies.store.get("lake", "a.plain") is after
 
+    @pytest.mark.long
     def test_whose_record_has_expired_is_found_at_the_destination(self, copies: Copies) -> None:
         source = listed(copies.upload(b"one"))
         copies.arrive(source)
@@ -162,12 +169,14 @@ class TestACopy:
         assert copies.arrive(source) is JobState.SUCCEEDED
         assert copies.store.get("lake", "a.plain") is published
 
+    @pytest.mark.long
     def test_keeps_a_newer_result_whose_record_has_expired(self, copies: Copies) -> None:
         copies.arrive(copies.upload(b"old"))
         copies.jobs = MemoryJobStore(copies.clock)
         copies.arrive(listed(copies.upload(b"new")))
         assert copies.result == b"new"
 
+    @pytest.mark.long
     def test_that_was_interrupted_is_taken_over(self, copies: Copies) -> None:
         source = listed(copies.upload(b"one"))
         copies.objects = Interrupted(copies.store)  # type: ignore[assignment]  # its attributes are those of the store
@@ -184,6 +193,7 @@ class TestACopy:
 class TestWhileAJobRuns:
     @pytest.mark.parametrize("first", [listed, lambda source: source], ids=["listed", "event"])
     @pytest.mark.parametrize("second", [listed, lambda source: source], ids=["listed", "event"])
+    @pytest.mark.long
     def test_a_newer_upload_wins(
         self, copies: Copies, first: Callable[[Source], Source], second: Callable[[Source], Source]
     ) -> None:
@@ -197,6 +207,7 @@ class TestWhileAJobRuns:
         assert copies.result == b"new"
         assert state is JobState.SUPERSEDED
 
+    @pytest.mark.long
     def test_its_own_event_delivers_the_same(self, copies: Copies, unversioned: tuple[str, ...]) -> None:
         source = copies.upload(b"one")
         seen: list[JobState | None] = []
@@ -265,6 +276,7 @@ def rows(database: Database, unversioned: tuple[str, ...]) -> Rows:
 
 @VERSIONED
 class TestAppendedRows:
+    @pytest.mark.long
     def test_of_many_listed_objects_share_transactions(self, rows: Rows) -> None:
         found = [listed(rows.upload(number)) for number in range(20)]
         rows.arrive(found[:10], found[10:])
@@ -272,6 +284,7 @@ class TestAppendedRows:
         assert rows.transactions("people") == 1
 
     @pytest.mark.parametrize("together", [True, False], ids=["together", "alone"])
+    @pytest.mark.long
     def test_are_added_once_by_events_and_listings(self, rows: Rows, together: bool) -> None:
         uploads = [rows.upload(number) for number in range(6)]
         found = list(map(listed, uploads))
@@ -281,12 +294,14 @@ class TestAppendedRows:
                 rows.arrive(part)
         assert rows.ids("people") == list(range(6))
 
+    @pytest.mark.long
     def test_of_one_message_with_an_event_and_a_listing_are_added_once(self, rows: Rows) -> None:
         uploads = [rows.upload(number) for number in range(3)]
         report = rows.arrive(uploads, list(map(listed, uploads)))
         assert rows.ids("people") == list(range(3))
         assert not report.returned
 
+    @pytest.mark.long
     def test_whose_records_have_expired_are_known_to_the_ledger(self, rows: Rows) -> None:
         found = [listed(rows.upload(number)) for number in range(4)]
         rows.arrive(found[:3])
@@ -299,6 +314,7 @@ class TestAppendedRows:
         assert rows.ids("people") == list(range(4))
         assert {status.state for status in rows.jobs.jobs.values()} == {JobState.SUCCEEDED}
 
+    @pytest.mark.long
     def test_whose_ledger_is_pruned_are_known_to_the_record(self, rows: Rows, database: Database) -> None:
         found = [listed(rows.upload(number)) for number in range(4)]
         rows.arrive(found)
@@ -306,6 +322,7 @@ class TestAppendedRows:
         rows.arrive(found)
         assert rows.count() == 4
 
+    @pytest.mark.long
     def test_of_a_batch_that_was_killed_before_its_records_are_added_once(self, rows: Rows) -> None:
         """The batch of an event has committed, and the function died."""
         uploads = [rows.upload(number) for number in range(3)]
@@ -317,6 +334,7 @@ class TestAppendedRows:
         assert rows.ids("people") == list(range(3))
         assert len(report.outcomes) == 3
 
+    @pytest.mark.long
     def test_are_added_again_by_again_once(self, rows: Rows) -> None:
         uploads = [rows.upload(number) for number in range(3)]
         rows.arrive(uploads)
@@ -327,6 +345,7 @@ class TestAppendedRows:
 
 @VERSIONED
 @pytest.mark.parametrize("mode", ["replace", "upsert"])
+@pytest.mark.long
 def test_a_table_ends_with_the_newest_content(database: Database, unversioned: tuple[str, ...], mode: str) -> None:
     for order in islice(permutations(range(4)), 0, None, 1 if IS_LONG else 5):
         rows = Rows(database, unversioned, mode)
@@ -338,6 +357,7 @@ def test_a_table_ends_with_the_newest_content(database: Database, unversioned: t
         assert database.execute("SELECT name FROM people") == [("new",)], order
 
 
+@pytest.mark.long
 def test_rows_of_events_on_unversioned_buckets_are_added_again_after_the_retention(database: Database) -> None:
     """As documented: the ledger knows them by the sequencer of the event."""
     rows = Rows(database, ("drops",))
@@ -365,6 +385,7 @@ name    = 'copy'
 """
 
 
+@pytest.mark.long
 def test_a_comment_changes_no_job_and_a_meaning_does() -> None:
     texts = [ROUTE, COMMENTED, ROUTE.replace("lake/", "lake/new/")]
     digests = [parse_routes(text, "routes.toml", {"source_bucket": "drops"}).routes[0].digest for text in texts]

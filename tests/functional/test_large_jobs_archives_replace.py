@@ -133,6 +133,7 @@ def test_an_archive_that_is_read_in_order_replaces_a_table(database: Database) -
 
 
 @pytest.mark.parametrize("bad", [long("people-03.csv"), "people-large.csv"])
+@pytest.mark.long
 def test_a_member_that_fails_keeps_the_old_rows_until_the_archive_is_redriven(bad: str, database: Database) -> None:
     made = plant_of(database)
     members = MEMBERS | {bad: MEMBERS[bad] + b"no number,x\n"}
@@ -157,6 +158,7 @@ def test_a_member_that_fails_keeps_the_old_rows_until_the_archive_is_redriven(ba
     assert len(made.store._versions["out", "other.txt"]) == 1
 
 
+@pytest.mark.long
 def test_a_large_member_that_is_redriven_alone_after_the_archive_stages_nothing(database: Database) -> None:
     made = plant_of(database)
     bad = {"people-large.csv": LARGE["people-large.csv"] + b"no number,x\n"}
@@ -177,6 +179,7 @@ def test_a_large_member_that_is_redriven_alone_after_the_archive_stages_nothing(
     assert stagings(database) == set()
 
 
+@pytest.mark.long
 def test_a_finish_that_died_after_the_swap_swaps_once(database: Database) -> None:
     made = plant_of(database)
     source = made.upload("a.tar", in_tar(MEMBERS))
@@ -200,6 +203,7 @@ def test_a_finish_that_died_after_the_swap_swaps_once(database: Database) -> Non
     assert set(states(made, status.job_id).values()) == {"succeeded"}
 
 
+@pytest.mark.long
 def test_members_that_the_routes_add_after_a_swap_are_swapped_in_with_the_others(database: Database) -> None:
     """A redrive stages all members again if they are not those that were swapped, whatever became of them before."""
     made = plant_of(database)
@@ -218,6 +222,7 @@ def test_members_that_the_routes_add_after_a_swap_are_swapped_in_with_the_others
     assert stagings(database) == set()
 
 
+@pytest.mark.long
 def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Database) -> None:
     made = plant_of(database)
     made.routes_text = made.routes_text.replace("postgresql:people", "postgresql:nowhere.people")
@@ -227,6 +232,7 @@ def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Datab
     assert (found.pop("other.txt"), set(found.values())) == ("succeeded", {"failed"})
 
 
+@pytest.mark.long
 def test_members_that_replace_and_add_to_one_table_fail_the_plan(database: Database) -> None:
     made = plant_of(database)
     adding = ROUTES[ROUTES.index('[[route]]\nname = "people"') : ROUTES.index('[[route]]\nname = "files"')]
@@ -243,6 +249,7 @@ def test_members_that_replace_and_add_to_one_table_fail_the_plan(database: Datab
 
 @pytest.mark.parametrize("rate", [0.01, long(0.03)])
 @pytest.mark.parametrize("key", [long("a.tar"), "a.tgz"])
+@pytest.mark.long
 def test_all_rows_are_swapped_in_once_or_the_old_ones_stay_despite_faults(
     key: str, rate: float, database: Database
 ) -> None:
@@ -298,6 +305,7 @@ def numbers(data: bytes) -> list[int]:
         ("x/people.csv", csv(10_000, 700), csv(5000, 3)),
     ],
 )
+@pytest.mark.long
 def test_rows_of_a_newer_version_are_not_replaced_by_a_large_load_that_began_before(
     key: str, older: bytes, newer: bytes, database: Database
 ) -> None:
@@ -320,6 +328,7 @@ def test_rows_of_a_newer_version_are_not_replaced_by_a_large_load_that_began_bef
 
 
 @pytest.mark.parametrize("newer", [1, 2])
+@pytest.mark.long
 def test_an_older_archive_swaps_nothing_once_a_newer_one_has_begun(newer: int, database: Database) -> None:
     """A single member of the newer one replaces the table without a swap. What the older one has staged is dropped."""
     made = plant_of(database)

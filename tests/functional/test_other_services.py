@@ -180,6 +180,7 @@ def test_a_true_refusal_is_respected_on_other_services(lake: Lake, tmp_path: Pat
     assert len(lake.proxy.requests("CreateUpload")) == 2
 
 
+@pytest.mark.long
 def test_a_source_that_changes_while_it_is_copied_is_not_copied(lake: Lake) -> None:
     lake.put_parts("in/a", [LARGE[: 8 * MIB], LARGE[8 * MIB :]])
 
