@@ -156,6 +156,7 @@ def test_a_failed_job_is_announced_with_its_reason_at_each_end(
     assert len(topic.of(id_of(item), 2)) == 2
 
 
+@pytest.mark.long
 def test_an_archive_is_announced_once_with_counts_of_its_members(stack: Stack, bus: Subscriber) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as packed:
@@ -167,6 +168,7 @@ def test_an_archive_is_announced_once_with_counts_of_its_members(stack: Stack, b
     assert not [one for one in bus.found if "/told.zip/" in one["detail"]["source"]]
 
 
+@pytest.mark.long
 def test_a_topic_that_is_gone_for_a_while_loses_no_message_and_what_is_repeated_can_be_told(
     stack: Stack, bus: Subscriber
 ) -> None:
@@ -202,6 +204,7 @@ def last_result(stack: Stack) -> str:
     return str(mapping["LastProcessingResult"])
 
 
+@pytest.mark.long
 def test_the_role_was_refused_nothing_and_read_the_stream(stack: Stack, bus: Subscriber) -> None:
     upload(stack, "told-last.csv", b"id\n2\n")
     mine = [one for one in decisions(stack) if ROLE in one.role]

@@ -114,6 +114,7 @@ def copy_of(bucket: str, number: int) -> str:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", BUCKETS)
 @pytest.mark.parametrize("count", [25, long(5000)])
+@pytest.mark.long
 def test_existing_objects_are_delivered_once(stack: Stack, tmp_path: Path, kind: str, count: int) -> None:
     history = History(stack, BUCKETS[kind], tmp_path / "state.json")
     history.fill(count)

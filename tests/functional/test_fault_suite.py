@@ -109,6 +109,7 @@ def test_an_upload_whose_response_was_lost_is_aborted_by_the_next_attempt_or_the
     assert (result.state, result.schedule.found_uploads, result.orphans) == ("succeeded", found, left)
 
 
+@pytest.mark.long
 def test_a_message_that_died_before_its_job_was_on_record_ends_by_the_reconciler(servers: Servers) -> None:
     """Every delivery is killed when it reads the routes."""
     with servers.resources("died-unclaimed") as resources:
@@ -126,6 +127,7 @@ def faults_of(seed: str, requests: list[str]) -> dict[str, list[Fault | None]]:
     return found
 
 
+@pytest.mark.long
 def test_a_seed_draws_the_same_faults_in_whatever_order_requests_come() -> None:
     requests = [f"UploadPart {part}" for part in range(20)] * 3
     drawn = faults_of("seed", requests)
@@ -134,6 +136,7 @@ def test_a_seed_draws_the_same_faults_in_whatever_order_requests_come() -> None:
     assert any(fault for faults in drawn.values() for fault in faults)
 
 
+@pytest.mark.long
 def test_the_names_of_jobs_and_a_calm_have_no_say_in_it() -> None:
     ours, theirs = Schedule("seed", 0.5, 0), Schedule("seed", 0.5, 0)
     for _ in range(20):
@@ -153,6 +156,7 @@ def ended(servers: Servers, kind: JobKind) -> Iterator[Run]:
         yield one
 
 
+@pytest.mark.long
 def test_half_an_object_and_a_second_version_are_found(servers: Servers) -> None:
     for one in ended(servers, KINDS["gzip"]):
         s3 = servers.client("s3")
@@ -164,6 +168,7 @@ def test_half_an_object_and_a_second_version_are_found(servers: Servers) -> None
         assert any("was published 2 times" in problem for problem in found)
 
 
+@pytest.mark.long
 def test_a_row_twice_a_staging_table_and_an_open_upload_are_found(servers: Servers) -> None:
     for one in ended(servers, KINDS["append"]):
         one.resources.execute("INSERT INTO people SELECT * FROM people WHERE id = 5")
@@ -203,6 +208,7 @@ def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: Ser
         assert one.problems == ["left without an end: jobs ['succeeded'], 1 uploads open"]
 
 
+@pytest.mark.long
 def test_rows_rejects_and_states_on_record_are_compared(servers: Servers) -> None:
     for one in ended(servers, KINDS["dynamodb"]):
         more = replace(one.kind, records=one.kind.records + 1, rejects=[])
@@ -210,6 +216,7 @@ def test_rows_rejects_and_states_on_record_are_compared(servers: Servers) -> Non
         assert [problem.split()[0] for problem in found] == ["rows", str(len(one.kind.rejects))]
 
 
+@pytest.mark.long
 def test_what_penstock_does_not_mean_to_raise_is_found(servers: Servers) -> None:
     with servers.resources("raises") as resources:
         one = Run(resources, KINDS["gzip"], 0, 0.0)
