@@ -202,6 +202,13 @@ def test_a_source_without_columns_does_not_leave_an_earlier_file_in_place_of_its
     assert files(tmp_path / "out") == []
 
 
+def test_a_parquet_file_is_not_compressed_as_a_whole(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(penstock.InvalidRouteError, match=r"x\.parquet\.gz: a Parquet file is not compressed") as caught:
+        penstock.run(source, to=tmp_path / "x.parquet.gz")
+    assert "x.parquet:" in caught.value.hint
+    assert not (tmp_path / "x.parquet.gz").exists()
+
+
 @pytest.mark.parametrize("name", ["x.pq", "X.PARQUET"])
 def test_other_names_of_parquet_files_are_files_too(name: str, source: Path, tmp_path: Path) -> None:
     penstock.run(source, to=tmp_path / name)

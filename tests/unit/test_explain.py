@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from parquet_files import parquet
 from penstock.explain.explanation import (
     NAMES,
     Forecast,
@@ -139,6 +140,15 @@ def test_the_codec_is_seen_in_the_content_and_columns_in_a_sample() -> None:
         Column("name", spellings=("text",)),
     )
     assert preview.record == pytest.approx((len(CSV) - 8) / 1000)
+
+
+@pytest.mark.parametrize(("suffix", "splittable"), [("", True), (".gz", False)])
+def test_a_parquet_file_is_split_at_its_row_groups_unless_it_is_compressed(suffix: str, *, splittable: bool) -> None:
+    data = parquet({"id": range(300)}, row_group_size=100)
+    objects = MemoryObjectStore("drops")
+    source = objects.put("drops", f"a.parquet{suffix}", gzip.compress(data) if suffix else data)
+    preview = read_preview(objects, source, table(), BUDGET)
+    assert (preview.splittable, preview.problem) == (splittable, "")
 
 
 @pytest.mark.parametrize(

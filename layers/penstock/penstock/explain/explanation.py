@@ -22,7 +22,7 @@ from penstock.destinations import destination_named
 from penstock.errors import PermanentError
 from penstock.explain.costs import COLD_SECONDS, Usage, index_invocations, of_files, of_invocation, of_machine
 from penstock.explain.repeats import of_repeats
-from penstock.formats import boundaries, needs_whole_source, parse, resolve
+from penstock.formats import boundaries, finds_places, needs_whole_source, parse, resolve
 from penstock.large_jobs.estimate import NETWORK, VCPU, bytes_per_second, expected_bytes, text_ratio_of
 from penstock.large_jobs.handover import is_large
 from penstock.large_jobs.plan import Sizes
@@ -138,9 +138,9 @@ def read_preview(objects: ObjectStore, source: Source, route: Route, budget: Bud
         if route.plan is None:
             return preview
         _check_values(source, route, route.plan)
-        preview = replace(
-            preview, plan=replace(route.plan, parse=resolve(source.key, route.plan.parse)), splittable=False
-        )
+        plan = replace(route.plan, parse=resolve(source.key, route.plan.parse))
+        names_places = preview.codec == IDENTITY.name and finds_places(plan.parse)
+        preview = replace(preview, plan=plan, splittable=names_places)
 
         def decoded() -> Generator[bytes, None, None]:
             content = objects.open_source(source)
@@ -167,7 +167,8 @@ def _sampled(
     with closing(decoded()) as pieces:
         head, _ = peek(pieces, boundaries.HEAD)
     notes: list[str] = []
-    preview = replace(preview, splittable=boundaries.text_of(plan.parse, head) is not None)
+    if not preview.splittable:
+        preview = replace(preview, splittable=boundaries.text_of(plan.parse, head) is not None)
     sample = None
     for options in samples_of(plan) or (plan.parse,):
         sample = _first(decoded, options, notes)

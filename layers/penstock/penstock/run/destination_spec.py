@@ -40,10 +40,19 @@ class DestinationSpec:
         return found is not None and found.takes_rows and self.to != found.name
 
     def of(self, source: str) -> DestinationSpec:
-        """Return the destination of a source: a file with the name of a Parquet file is one, unless it is a copy."""
+        """Return the destination of a source: a file with the name of a Parquet file is one, unless it is a copy.
+
+        Raises InvalidRouteError for a Parquet file that is to be compressed as a whole.
+        """
         is_copy = is_file_name(strip_suffix(source))
         if is_file_name(self.to) and not find_foreign(self.to) and not is_copy:
             return replace(self, to=f"{PREFIX}{self.to}")
+        stripped = strip_suffix(self.to)
+        if stripped != self.to and is_file_name(stripped) and not is_copy:
+            raise InvalidRouteError(
+                f"--to {self.to}: a Parquet file is not compressed as a whole",
+                hint=f"Write --to {stripped}: its pages are compressed (--compression).",
+            )
         return self
 
     def route(self) -> Route:
