@@ -187,7 +187,6 @@ def test_the_pieces_of_a_survey_are_handed_to_index_one_by_one(account: Account,
     assert reported(account, "surveyed", "Index2") == {"job": "surveyed", "attempt": "first", "piece": {"number": 2}}
 
 
-@pytest.mark.long
 def test_a_span_that_is_throttled_is_retried_alone(account: Account, machine: str) -> None:
     throttled = [{"raise": "ServiceUnavailableError"}, {}]
     end = run(account, machine, "throttled", Plan=[then("work", "throttled")], Work2=throttled)
@@ -195,7 +194,6 @@ def test_a_span_that_is_throttled_is_retried_alone(account: Account, machine: st
     assert sorted(calls(account, "throttled")) == ["Finish", "Plan", "Work1", "Work2", "Work2", "Work3"]
 
 
-@pytest.mark.long
 def test_a_span_that_fails_permanently_leads_to_abort(account: Account, machine: str) -> None:
     corrupt = [{"raise": "CorruptSourceError"}]
     end = run(account, machine, "corrupt", Plan=[then("work", "corrupt")], Work2=corrupt)
@@ -206,7 +204,6 @@ def test_a_span_that_fails_permanently_leads_to_abort(account: Account, machine:
     assert made[-1] == "Abort"
 
 
-@pytest.mark.long
 def test_a_step_that_fails_permanently_leads_to_abort_with_its_error(account: Account, machine: str) -> None:
     end = run(account, machine, "denied", Plan=[{"raise": "AccessDeniedError"}])
     assert (end["status"], end["error"]) == ("FAILED", "AccessDeniedError")
@@ -224,7 +221,6 @@ def test_abort_is_retried_after_any_error(account: Account, machine: str) -> Non
     assert calls(account, "stubborn") == ["Plan", "Abort", "Abort"]
 
 
-@pytest.mark.long
 def test_the_payload_has_only_the_last_answer_of_each_step(account: Account, machine: str) -> None:
     plan = [then("index", "small"), then("work", "small")]
     end = run(account, machine, "small", Plan=plan, Index=[{"done": False}, {"done": True}], Work1=[{"rows": [1] * 99}])

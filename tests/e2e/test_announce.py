@@ -156,7 +156,6 @@ def test_a_failed_job_is_announced_with_its_reason_at_each_end(
     assert len(topic.of(id_of(item), 2)) == 2
 
 
-@pytest.mark.long
 def test_an_archive_is_announced_once_with_counts_of_its_members(stack: Stack, bus: Subscriber) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as packed:
@@ -204,7 +203,6 @@ def last_result(stack: Stack) -> str:
     return str(mapping["LastProcessingResult"])
 
 
-@pytest.mark.long
 def test_the_role_was_refused_nothing_and_read_the_stream(stack: Stack, bus: Subscriber) -> None:
     upload(stack, "told-last.csv", b"id\n2\n")
     mine = [one for one in decisions(stack) if ROLE in one.role]

@@ -251,7 +251,6 @@ def test_a_job_that_is_no_archive_has_no_member_to_show(deployed: DeployedJobs) 
     assert "takes no archive apart" in result.stderr
 
 
-@pytest.mark.long
 def test_rejects_of_one_member_are_printed_alone(tree: Tree) -> None:
     for result in (tree.small, tree.bad):
         reject = Reject(RecordPosition(1, 10, "raw"), "not a date", "born")
@@ -261,7 +260,6 @@ def test_rejects_of_one_member_are_printed_alone(tree: Tree) -> None:
     assert len(run("rejects", tree.archive.id).stdout.splitlines()) == 2
 
 
-@pytest.mark.long
 def test_the_report_of_an_archive_lists_its_large_and_its_failed_members(tree: Tree) -> None:
     page = run("report", tree.archive.id, "--output", "-").stdout
     assert r"large\x1b3.bin</td>" in page
@@ -269,7 +267,6 @@ def test_the_report_of_an_archive_lists_its_large_and_its_failed_members(tree: T
     assert "Create the table.</td>" in page
 
 
-@pytest.mark.long
 def test_a_terminal_shows_the_large_members_that_run_below_their_archive(tree: Tree) -> None:
     archive = tree.deployed.jobs.get(tree.archive.id)
     assert archive
@@ -286,7 +283,6 @@ class TreesOf:
         return ArchiveTreeReader(self.deployed.files, self.deployed.jobs, self.deployed.executions)(status)
 
 
-@pytest.mark.long
 def test_an_archive_that_succeeded_is_counted_alike(deployed: DeployedJobs) -> None:
     job, claim = deployed.begin_archive("in/good.zip")
     receipt = Receipt(1000, 8_000, 0, 3, "zip", members=MemberCounts(5, skipped=1, total=5))
@@ -295,7 +291,6 @@ def test_an_archive_that_succeeded_is_counted_alike(deployed: DeployedJobs) -> N
     assert "  5 members  " in run("jobs").stdout
 
 
-@pytest.mark.long
 def test_a_record_of_an_earlier_release_has_no_counts(deployed: DeployedJobs) -> None:
     job = deployed.fail_archive("in/old.zip")
     assert "members     " not in run("status", job.id).stdout
@@ -303,7 +298,6 @@ def test_a_record_of_an_earlier_release_has_no_counts(deployed: DeployedJobs) ->
     assert "Members" not in run("report", job.id, "--output", "-").stdout
 
 
-@pytest.mark.long
 def test_a_job_that_is_no_archive_has_no_members(deployed: DeployedJobs) -> None:
     job = deployed.succeed()
     assert answer("status", job.id)["members"] is None
@@ -311,7 +305,6 @@ def test_a_job_that_is_no_archive_has_no_members(deployed: DeployedJobs) -> None
 
 
 @pytest.mark.parametrize("width", [30, 50, 70, 120])
-@pytest.mark.long
 def test_an_archive_is_watched_by_its_members(deployed: DeployedJobs, width: int) -> None:
     job, claim = deployed.begin_archive("in/now.zip")
     deployed.now += 10

@@ -108,7 +108,6 @@ def test_a_member_that_fails_keeps_the_old_rows_until_it_is_redriven(key: str, d
     assert (again.receipt.rows, again.receipt.rejects) == (1205, 1)
 
 
-@pytest.mark.long
 def test_other_tables_are_swapped_although_a_member_of_one_fails(database: Database) -> None:
     others = REPLACE.replace("people", "others")
     plant = plant_of(database, ARCHIVES + others + REPLACE + FILES)
@@ -127,7 +126,6 @@ def test_other_tables_are_swapped_although_a_member_of_one_fails(database: Datab
     assert stagings(database) == set()
 
 
-@pytest.mark.long
 def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Database) -> None:
     missing = REPLACE.replace("people", "others").replace("postgresql:others", "postgresql:nowhere.others")
     plant = plant_of(database, ARCHIVES + missing + REPLACE + FILES)
@@ -140,7 +138,6 @@ def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Datab
     assert stagings(database) == set()
 
 
-@pytest.mark.long
 def test_a_failure_that_ends_the_archive_swaps_nothing(database: Database) -> None:
     plant = plant_of(database, ARCHIVES + 'on_member_failure = "fail"\n' + REPLACE)
     contents = {"people-1.csv": people(0, 5), "people-2.csv": b"id\n1\n", "people-3.csv": people(5, 5)}
@@ -149,7 +146,6 @@ def test_a_failure_that_ends_the_archive_swaps_nothing(database: Database) -> No
     assert stagings(database) == set()
 
 
-@pytest.mark.long
 def test_one_member_replaces_a_table_as_an_object_does(database: Database) -> None:
     plant = plant_of(database)
     outcome = succeeded(plant.one(plant.put(zip_of({"people-1.csv": people(0, 5)}))))
@@ -158,7 +154,6 @@ def test_one_member_replaces_a_table_as_an_object_does(database: Database) -> No
     assert f"jobs/{outcome.job_id}/replaced.json" not in plant.files.files
 
 
-@pytest.mark.long
 def test_an_archive_that_is_superseded_while_it_is_staged_swaps_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +283,6 @@ def count_swaps(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return swaps
 
 
-@pytest.mark.long
 def test_members_of_an_inner_archive_are_swapped_in_with_the_others(database: Database) -> None:
     routes = '[[route]]\nname = "inner"\nmatch = "in/*.zip/*.zip"\narchive = "members"\n' + ROUTES
     plant = plant_of(database, ARCHIVES + routes.replace(ARCHIVES, ""))

@@ -170,7 +170,6 @@ def test_routes_patterns_and_times_choose(deployed: Deployed) -> None:
     assert "there is no route 'no'" in run("s3://drops", "--route", "no", "--yes", code=1).stderr
 
 
-@pytest.mark.long
 def test_an_inventory_is_an_origin(deployed: Deployed) -> None:
     uri = Inventory(deployed.s3).write(csv_file([row("in/a b.csv"), row("out/b.csv")], COLUMNS))
     assert answer("--inventory", uri)["sent"] == 2
@@ -181,7 +180,6 @@ def test_an_inventory_is_an_origin(deployed: Deployed) -> None:
     assert answer("s3://drops/in/", "--inventory", uri)["sent"] == 1
 
 
-@pytest.mark.long
 def test_a_file_and_standard_input_are_origins(deployed: Deployed, tmp_path: Path) -> None:
     deployed.put("a.csv", "b.csv")
     text = "s3://drops/a.csv\ns3://drops/gone.csv\ns3://drops/b.csv\n"
@@ -197,12 +195,10 @@ def test_a_file_and_standard_input_are_origins(deployed: Deployed, tmp_path: Pat
     "arguments",
     [(), ("s3://drops", "--from", "x"), ("--inventory", "x", "--from", "x"), ("--since", "never", "s3://drops")],
 )
-@pytest.mark.long
 def test_contradictions_are_refused(deployed: Deployed, arguments: tuple[str, ...]) -> None:
     run(*arguments, "--yes", code=2)
 
 
-@pytest.mark.long
 def test_without_a_terminal_it_must_be_told_to_send(deployed: Deployed) -> None:
     assert "give --yes or --dry-run" in run("s3://drops", code=2).stderr
 
@@ -224,7 +220,6 @@ class TestInterrupted:
         run("s3://drops", "--yes", "--rate", "1000", code=130)
         return keys
 
-    @pytest.mark.long
     def test_it_goes_on_where_it_stopped(self, deployed: Deployed, tmp_path: Path, interrupted: list[str]) -> None:
         first = deployed.keys()
         assert first == interrupted[:100]
@@ -241,12 +236,10 @@ class TestInterrupted:
         deployed.sent()
         assert answer("s3://drops", "--match", "*", "--rate", "10000")["sent"] == 130
 
-    @pytest.mark.long
     def test_it_may_begin_again(self, deployed: Deployed, interrupted: list[str]) -> None:
         deployed.sent()
         assert answer("s3://drops", "--restart", "--rate", "10000")["sent"] == 130
 
-    @pytest.mark.long
     def test_a_damaged_state_says_what_to_do(self, deployed: Deployed, tmp_path: Path, interrupted: list[str]) -> None:
         (state,) = states(tmp_path)
         state.write_text("{")
@@ -263,7 +256,6 @@ class TestInterrupted:
         assert "other options" in refused.stderr
 
 
-@pytest.mark.long
 def test_the_same_backfill_does_not_run_twice_at_once(deployed: Deployed, tmp_path: Path) -> None:
     deployed.put("a.csv")
     state = tmp_path / "state"
@@ -272,7 +264,6 @@ def test_the_same_backfill_does_not_run_twice_at_once(deployed: Deployed, tmp_pa
     assert "the same backfill is already being sent by another process" in refused.stderr
 
 
-@pytest.mark.long
 def test_entries_that_sqs_could_not_take_are_sent_again(deployed: Deployed) -> None:
     class Busy:
         """Takes one entry of each request."""

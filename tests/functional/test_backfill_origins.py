@@ -95,7 +95,6 @@ class TestAListing:
         (found,) = objects(S3Objects(s3, "versions", "old"))
         assert found.version_id == ""
 
-    @pytest.mark.long
     def test_tells_what_must_be_restored(self, s3: Any) -> None:
         for storage_class in ("STANDARD", "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR"):
             put(s3, "drops", f"in/{storage_class}", StorageClass=storage_class)
@@ -112,7 +111,6 @@ class TestAListing:
         for number, entry in enumerate(every):
             assert objects(S3Objects(s3, bucket, "in/"), entry.position) == every[number + 1 :]
 
-    @pytest.mark.long
     def test_of_a_service_that_does_not_sort_starts_over(self, lake: Lake) -> None:
         for number in range(7):
             lake.put(f"in/{number}", b"x")
@@ -121,12 +119,10 @@ class TestAListing:
         assert {entry.key for entry in found} == {f"in/{number}" for number in range(7)}
         assert {entry.position for entry in found} == {""}
 
-    @pytest.mark.long
     def test_of_a_missing_bucket_is_an_error(self, s3: Any) -> None:
         with pytest.raises(DestinationMissingError, match="nowhere"):
             objects(S3Objects(s3, "nowhere", ""))
 
-    @pytest.mark.long
     def test_counts_its_requests(self, s3: Any) -> None:
         for number in range(3):
             put(s3, "drops", f"in/{number}")
@@ -264,7 +260,6 @@ class TestAnInventory:
         assert [entry.key for entry in found if entry.archived] == ["cold"]
         assert found[-1].version_id == ""
 
-    @pytest.mark.long
     def test_continues_behind_every_row_of_every_file(self, inventory: Inventory) -> None:
         files = [[row(f"{number}-{at}") for at in range(3)] for number in range(3)]
         inventory.write(*(csv_file(rows, COLUMNS) for rows in files))
@@ -274,7 +269,6 @@ class TestAnInventory:
             assert objects(inventory.open(), entry.position) == every[number + 1 :]
 
     @pytest.mark.parametrize("left_out", ["Size", "ETag", "LastModifiedDate"])
-    @pytest.mark.long
     def test_what_a_row_lacks_is_asked_of_s3(self, inventory: Inventory, left_out: str) -> None:
         put(inventory.s3, "drops", "in/a", b"12345678")
         columns = [name for name in COLUMNS if name not in (left_out, "VersionId", "IsLatest", "IsDeleteMarker")]
@@ -286,7 +280,6 @@ class TestAnInventory:
         assert isinstance(missing, Missing)
         assert origin.reads > 2
 
-    @pytest.mark.long
     def test_versions_that_it_does_not_name_are_asked_of_s3(self, inventory: Inventory) -> None:
         version = put(inventory.s3, "versions", "in/a")
         columns = [name for name in COLUMNS if name not in ("VersionId", "IsLatest", "IsDeleteMarker")]
@@ -298,18 +291,15 @@ class TestAnInventory:
         (found,) = objects(inventory.open(uri))
         assert found.version_id == version
 
-    @pytest.mark.long
     def test_may_be_narrowed_to_a_prefix(self, inventory: Inventory) -> None:
         inventory.write(csv_file([row("in/a"), row("out/a"), row("in/b", Bucket="others")], COLUMNS))
         assert keys(inventory.open(below=Target("drops", "in/"))) == ["in/a"]
 
-    @pytest.mark.long
     def test_with_a_wrong_md5_is_refused(self, inventory: Inventory) -> None:
         inventory.write(csv_file([row("a")], COLUMNS), md5="0" * 32)
         with pytest.raises(ConfigurationError, match=r"data/0 has the MD5"):
             objects(inventory.open())
 
-    @pytest.mark.long
     def test_whose_manifest_was_changed_is_refused(self, inventory: Inventory) -> None:
         inventory.write(csv_file([row("a")], COLUMNS))
         put(inventory.s3, "inventories", "day/manifest.checksum", b"0" * 32)
@@ -332,7 +322,6 @@ class TestAnInventory:
         with pytest.raises(ConfigurationError, match=r"s3://inventories/data/0: not a"):
             objects(inventory.open())
 
-    @pytest.mark.long
     def test_without_a_reader_names_the_package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for module, file_format in (("arro3.io", "Parquet"), ("pyorc", "ORC")):
             monkeypatch.setitem(__import__("sys").modules, module, None)
@@ -340,13 +329,11 @@ class TestAnInventory:
                 list(rows_of(file_format, "", tmp_path / "none"))
             assert "pip install" in refused.value.hint
 
-    @pytest.mark.long
     def test_of_an_unknown_format_is_refused(self, inventory: Inventory) -> None:
         inventory.write(b"x", file_format="Avro")
         with pytest.raises(ConfigurationError, match="Avro"):
             objects(inventory.open())
 
-    @pytest.mark.long
     def test_of_all_versions_needs_to_say_which_are_current(self, inventory: Inventory) -> None:
         inventory.write(b"x", schema="Bucket, Key, VersionId, Size")
         with pytest.raises(ConfigurationError, match="IsLatest"):
@@ -359,7 +346,6 @@ class TestAnInventory:
         with pytest.raises(ConfigurationError, match="not the manifest"):
             objects(inventory.open())
 
-    @pytest.mark.long
     def test_that_does_not_exist_is_an_error(self, inventory: Inventory) -> None:
         with pytest.raises(SourceGoneError, match=r"day/manifest.json"):
             objects(inventory.open())
@@ -371,7 +357,6 @@ class TestAnInventory:
 
 
 class TestAFile:
-    @pytest.mark.long
     def test_names_objects_and_perhaps_versions(self, s3: Any, tmp_path: Path) -> None:
         first = put(s3, "versions", "in/a b", b"1")
         current = put(s3, "versions", "in/a b", b"22")
@@ -397,7 +382,6 @@ class TestAFile:
         with pytest.raises(FileError, match="line 2"):
             list(UriFile(file, S3Heads(s3)).objects())
 
-    @pytest.mark.long
     def test_that_does_not_exist_is_an_error(self, s3: Any, tmp_path: Path) -> None:
         with pytest.raises(FileError, match="No such file"):
             list(UriFile(tmp_path / "none", S3Heads(s3)).objects())
@@ -408,7 +392,6 @@ class TestAFile:
 
 @settings(max_examples=examples(400), deadline=None)
 @given(key=KEYS)
-@pytest.mark.long
 def test_any_key_survives_a_notification(key: str) -> None:
     source = FoundObject("drops", key, 1, "e").source()
     ((read,),) = (message.sources for message in read_event(json.loads(notification(source))))
@@ -417,7 +400,6 @@ def test_any_key_survives_a_notification(key: str) -> None:
 
 @settings(max_examples=examples(400), deadline=None)
 @given(key=KEYS, encode=st.sampled_from([quote, quote_plus, lambda key: quote(key, safe="")]))
-@pytest.mark.long
 def test_any_key_survives_the_csv_of_an_inventory(key: str, encode: Any) -> None:
     with temporary(csv_file([row(key)], COLUMNS, encode)) as path:
         (read,) = rows_of("CSV", ALL_COLUMNS, path)
@@ -426,7 +408,6 @@ def test_any_key_survives_the_csv_of_an_inventory(key: str, encode: Any) -> None
 
 @settings(max_examples=examples(200), deadline=None)
 @given(key=KEYS)
-@pytest.mark.long
 def test_any_key_survives_a_file(key: str) -> None:
     class Named:
         def head_object(self, **request: Any) -> Any:
@@ -450,7 +431,6 @@ def temporary(data: bytes) -> Iterator[Path]:
         yield Path(file.name)
 
 
-@pytest.mark.long
 def test_a_denied_listing_names_the_right(s3: Any) -> None:
     class Denied:
         meta = s3.meta

@@ -93,7 +93,6 @@ class TestACopy:
         copies.arrive(listed(copies.upload(b"new")))
         assert copies.result == b"new"
 
-    @pytest.mark.long
     def test_replaces_the_result_of_another_meaning_of_the_route(self, copies: Copies) -> None:
         source = copies.upload(b"one")
         copies.arrive(source)
@@ -102,7 +101,6 @@ class TestACopy:
         assert copies.arrive(listed(source)) is JobState.SUCCEEDED
         assert copies.store.get("lake", "a.plain") is not before
 
-    @pytest.mark.long
     def test_is_not_made_of_an_object_that_was_overwritten(self, copies: Copies) -> None:
         old = copies.upload(b"old")
         new = copies.upload(b"new")
@@ -111,7 +109,6 @@ class TestACopy:
         assert copies.arrive(listed(old)) is JobState.SUPERSEDED
         assert copies.result == b"new"
 
-    @pytest.mark.long
     def test_is_not_made_of_an_object_that_was_deleted(self, copies: Copies) -> None:
         old = copies.upload(b"old")
         copies.store.delete("drops", "a.plain")
@@ -130,7 +127,6 @@ class TestACopy:
             assert newest
             assert plant.result == newest.data, order
 
-    @pytest.mark.long
     def test_ends_with_the_newest_content_while_objects_are_uploaded(self, copies: Copies) -> None:
         """Arrivals of each upload in any order between, and after, the uploads."""
         contents = (b"one", b"two", b"one")
@@ -149,7 +145,6 @@ class TestACopy:
                 plant.arrive(arrival)
             assert plant.result == b"one", late
 
-    @pytest.mark.long
     def test_is_made_again_by_again(self, copies: Copies) -> None:
         source = copies.upload(b"one")
         copies.arrive(source)
@@ -160,7 +155,6 @@ class TestACopy:
         copies.arrive(listed(source, "n1"))
         assert copies.store.get("lake", "a.plain") is after
 
-    @pytest.mark.long
     def test_whose_record_has_expired_is_found_at_the_destination(self, copies: Copies) -> None:
         source = listed(copies.upload(b"one"))
         copies.arrive(source)
@@ -169,14 +163,12 @@ class TestACopy:
         assert copies.arrive(source) is JobState.SUCCEEDED
         assert copies.store.get("lake", "a.plain") is published
 
-    @pytest.mark.long
     def test_keeps_a_newer_result_whose_record_has_expired(self, copies: Copies) -> None:
         copies.arrive(copies.upload(b"old"))
         copies.jobs = MemoryJobStore(copies.clock)
         copies.arrive(listed(copies.upload(b"new")))
         assert copies.result == b"new"
 
-    @pytest.mark.long
     def test_that_was_interrupted_is_taken_over(self, copies: Copies) -> None:
         source = listed(copies.upload(b"one"))
         copies.objects = Interrupted(copies.store)  # type: ignore[assignment]  # its attributes are those of the store
@@ -193,7 +185,6 @@ class TestACopy:
 class TestWhileAJobRuns:
     @pytest.mark.parametrize("first", [listed, lambda source: source], ids=["listed", "event"])
     @pytest.mark.parametrize("second", [listed, lambda source: source], ids=["listed", "event"])
-    @pytest.mark.long
     def test_a_newer_upload_wins(
         self, copies: Copies, first: Callable[[Source], Source], second: Callable[[Source], Source]
     ) -> None:
@@ -207,7 +198,6 @@ class TestWhileAJobRuns:
         assert copies.result == b"new"
         assert state is JobState.SUPERSEDED
 
-    @pytest.mark.long
     def test_its_own_event_delivers_the_same(self, copies: Copies, unversioned: tuple[str, ...]) -> None:
         source = copies.upload(b"one")
         seen: list[JobState | None] = []
@@ -276,7 +266,6 @@ def rows(database: Database, unversioned: tuple[str, ...]) -> Rows:
 
 @VERSIONED
 class TestAppendedRows:
-    @pytest.mark.long
     def test_of_many_listed_objects_share_transactions(self, rows: Rows) -> None:
         found = [listed(rows.upload(number)) for number in range(20)]
         rows.arrive(found[:10], found[10:])
@@ -294,7 +283,6 @@ class TestAppendedRows:
                 rows.arrive(part)
         assert rows.ids("people") == list(range(6))
 
-    @pytest.mark.long
     def test_of_one_message_with_an_event_and_a_listing_are_added_once(self, rows: Rows) -> None:
         uploads = [rows.upload(number) for number in range(3)]
         report = rows.arrive(uploads, list(map(listed, uploads)))
@@ -314,7 +302,6 @@ class TestAppendedRows:
         assert rows.ids("people") == list(range(4))
         assert {status.state for status in rows.jobs.jobs.values()} == {JobState.SUCCEEDED}
 
-    @pytest.mark.long
     def test_whose_ledger_is_pruned_are_known_to_the_record(self, rows: Rows, database: Database) -> None:
         found = [listed(rows.upload(number)) for number in range(4)]
         rows.arrive(found)
@@ -322,7 +309,6 @@ class TestAppendedRows:
         rows.arrive(found)
         assert rows.count() == 4
 
-    @pytest.mark.long
     def test_of_a_batch_that_was_killed_before_its_records_are_added_once(self, rows: Rows) -> None:
         """The batch of an event has committed, and the function died."""
         uploads = [rows.upload(number) for number in range(3)]
@@ -334,7 +320,6 @@ class TestAppendedRows:
         assert rows.ids("people") == list(range(3))
         assert len(report.outcomes) == 3
 
-    @pytest.mark.long
     def test_are_added_again_by_again_once(self, rows: Rows) -> None:
         uploads = [rows.upload(number) for number in range(3)]
         rows.arrive(uploads)
@@ -357,7 +342,6 @@ def test_a_table_ends_with_the_newest_content(database: Database, unversioned: t
         assert database.execute("SELECT name FROM people") == [("new",)], order
 
 
-@pytest.mark.long
 def test_rows_of_events_on_unversioned_buckets_are_added_again_after_the_retention(database: Database) -> None:
     """As documented: the ledger knows them by the sequencer of the event."""
     rows = Rows(database, ("drops",))
@@ -385,7 +369,6 @@ name    = 'copy'
 """
 
 
-@pytest.mark.long
 def test_a_comment_changes_no_job_and_a_meaning_does() -> None:
     texts = [ROUTE, COMMENTED, ROUTE.replace("lake/", "lake/new/")]
     digests = [parse_routes(text, "routes.toml", {"source_bucket": "drops"}).routes[0].digest for text in texts]

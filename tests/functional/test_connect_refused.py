@@ -110,7 +110,6 @@ def received(account: Account) -> list[str]:
     return [message["Body"] for message in answer.get("Messages", ())]
 
 
-@pytest.mark.long
 def test_a_policy_that_denies_is_shown_as_it_must_be(connect: Command, account: Account) -> None:
     s3 = account.client("s3")
     closed = {
@@ -167,7 +166,6 @@ def test_a_key_that_denies_and_one_that_needs_grants(connect: Command, account: 
     assert kms.list_grants(KeyId=key)["Grants"] == []
 
 
-@pytest.mark.long
 def test_a_topic_of_the_bucket_is_found_and_raw_delivery_is_told(connect: Command, account: Account) -> None:
     sns = account.client("sns")
     topic = sns.create_topic(Name="topical")["TopicArn"]
@@ -182,7 +180,6 @@ def test_a_topic_of_the_bucket_is_found_and_raw_delivery_is_told(connect: Comman
     assert finding(found, "subscription")["text"] == "the queue subscribes, with raw delivery"
 
 
-@pytest.mark.long
 def test_another_configuration_with_a_dead_destination_stops_the_change(connect: Command, account: Account) -> None:
     """S3 tries all destinations of a configuration, and refuses it whole."""
     sqs, s3 = account.client("sqs"), account.client("s3")

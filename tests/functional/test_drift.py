@@ -250,7 +250,6 @@ def test_of_a_load_that_fails_the_message_names_the_changes(database: Database) 
     assert "changed before: t: new column 'x' (bigint)" in Failure.of(caught.value).message
 
 
-@pytest.mark.long
 def test_ids_as_keys_make_no_columns_but_are_rescued(database: Database) -> None:
     database.execute("CREATE TABLE t (id bigint)")
     records = [{"id": n, f"id-{n}": n} for n in range(3000)]
@@ -264,7 +263,6 @@ def test_ids_as_keys_make_no_columns_but_are_rescued(database: Database) -> None
 ID = 'columns = [{ name = "id", type = "integer" }]'
 
 
-@pytest.mark.long
 def test_a_field_of_json_that_is_null_shows_no_type_yet(database: Database) -> None:
     first, second = {"id": 1, "u": None, "n": None}, {"id": 2, "u": 5}
     in_one_pass(database, "a.jsonl", jsonl(first), 'create = true\nevolve = "add"')
@@ -273,7 +271,6 @@ def test_a_field_of_json_that_is_null_shows_no_type_yet(database: Database) -> N
     assert list(columns_of(database)) == ["id", "u"]
 
 
-@pytest.mark.long
 def test_a_field_that_differs_by_case_is_refused_or_rescued(database: Database) -> None:
     database.execute("CREATE TABLE t (id bigint, name text)")
     with pytest.raises(InvalidTableError, match="'Name' cannot become a column: its name differs from that of column"):
@@ -283,7 +280,6 @@ def test_a_field_that_differs_by_case_is_refused_or_rescued(database: Database) 
     assert database.execute("SELECT id, name, _extra FROM t") == [(1, None, {"Name": "a"})]
 
 
-@pytest.mark.long
 def test_a_header_without_records_adds_nothing(database: Database) -> None:
     database.execute("CREATE TABLE t (id bigint)")
     for table in ('evolve = "add"', f'evolve = "add"\n{ID}'):
@@ -292,7 +288,6 @@ def test_a_header_without_records_adds_nothing(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("short_sample")
-@pytest.mark.long
 def test_tables_by_choice_grow_each_by_its_own_records(database: Database) -> None:
     database.execute("CREATE TABLE a (id bigint); CREATE TABLE b (id bigint)")
     text = """
@@ -329,7 +324,6 @@ def padded_choice(count: int) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("file", ["id,n,x\n1,2,a\n", "id;n\n"], ids=["other fields", "no record"])
-@pytest.mark.long
 def test_a_declared_column_that_the_table_lacks_is_added_with_its_type(database: Database, file: str) -> None:
     database.execute("CREATE TABLE t (id bigint)")
     if ";" in file:
@@ -338,7 +332,6 @@ def test_a_declared_column_that_the_table_lacks_is_added_with_its_type(database:
     assert columns_of(database)["n"] == ("bigint", "")
 
 
-@pytest.mark.long
 def test_a_check_finds_what_a_load_would_add_and_adds_nothing(database: Database, tmp_path: Path) -> None:
     database.execute("CREATE TABLE t (id bigint)")
     path = tmp_path / "a.csv"

@@ -191,7 +191,6 @@ class Sleeper(Wall):
             self.meanwhile()
 
 
-@pytest.mark.long
 def test_an_attempt_that_wakes_up_after_the_end_adds_no_chunk(database: Database) -> None:
     plant = small(database, "append")
     plant.clock = lambda: plant.now
@@ -210,7 +209,6 @@ def test_an_attempt_that_wakes_up_after_the_end_adds_no_chunk(database: Database
     assert sleeper.passed == 3
 
 
-@pytest.mark.long
 def test_an_older_version_that_is_not_in_is_superseded_by_its_second_attempt_too(database: Database) -> None:
     plant = small(database, "append")
     source = plant.upload("a.csv", TEXT.encode())
@@ -254,7 +252,6 @@ def finish(plant: Plant, job_id: str) -> None:
     ],
 )
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.long
 def test_abort_finds_what_finish_has_committed(database: Database, mode: str, files: str, incident: Incident) -> None:
     plant, job_id, source = all_in(database, mode)
     finish(plant, job_id)
@@ -270,7 +267,6 @@ def test_abort_finds_what_finish_has_committed(database: Database, mode: str, fi
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert"])
-@pytest.mark.long
 def test_spans_that_are_all_in_are_a_success_where_nothing_is_left_to_be_shown(database: Database, mode: str) -> None:
     plant, job_id, source = all_in(database, mode)
     plant.store.erase(source)
@@ -281,7 +277,6 @@ def test_spans_that_are_all_in_are_a_success_where_nothing_is_left_to_be_shown(d
 
 
 @pytest.mark.parametrize("mode", ["replace", "atomic append"])
-@pytest.mark.long
 def test_staged_spans_are_not_a_complete_load(database: Database, mode: str) -> None:
     plant, job_id, _ = all_in(database, mode)
     plant.abort(job_id, PermanentError("no space is left"))

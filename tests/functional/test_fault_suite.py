@@ -127,7 +127,6 @@ def faults_of(seed: str, requests: list[str]) -> dict[str, list[Fault | None]]:
     return found
 
 
-@pytest.mark.long
 def test_a_seed_draws_the_same_faults_in_whatever_order_requests_come() -> None:
     requests = [f"UploadPart {part}" for part in range(20)] * 3
     drawn = faults_of("seed", requests)
@@ -136,7 +135,6 @@ def test_a_seed_draws_the_same_faults_in_whatever_order_requests_come() -> None:
     assert any(fault for faults in drawn.values() for fault in faults)
 
 
-@pytest.mark.long
 def test_the_names_of_jobs_and_a_calm_have_no_say_in_it() -> None:
     ours, theirs = Schedule("seed", 0.5, 0), Schedule("seed", 0.5, 0)
     for _ in range(20):
@@ -156,7 +154,6 @@ def ended(servers: Servers, kind: JobKind) -> Iterator[Run]:
         yield one
 
 
-@pytest.mark.long
 def test_half_an_object_and_a_second_version_are_found(servers: Servers) -> None:
     for one in ended(servers, KINDS["gzip"]):
         s3 = servers.client("s3")
@@ -208,7 +205,6 @@ def test_an_upload_that_is_open_is_ended_by_the_reconciler_or_found(servers: Ser
         assert one.problems == ["left without an end: jobs ['succeeded'], 1 uploads open"]
 
 
-@pytest.mark.long
 def test_rows_rejects_and_states_on_record_are_compared(servers: Servers) -> None:
     for one in ended(servers, KINDS["dynamodb"]):
         more = replace(one.kind, records=one.kind.records + 1, rejects=[])
@@ -216,7 +212,6 @@ def test_rows_rejects_and_states_on_record_are_compared(servers: Servers) -> Non
         assert [problem.split()[0] for problem in found] == ["rows", str(len(one.kind.rejects))]
 
 
-@pytest.mark.long
 def test_what_penstock_does_not_mean_to_raise_is_found(servers: Servers) -> None:
     with servers.resources("raises") as resources:
         one = Run(resources, KINDS["gzip"], 0, 0.0)

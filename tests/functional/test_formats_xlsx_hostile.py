@@ -90,7 +90,6 @@ def test_as_many_formats_and_styles_as_excel_makes_are_read() -> None:
     assert rows(data) == [["2023-03-15"]]
 
 
-@pytest.mark.long
 def test_only_elements_of_the_right_namespace_and_parent_count() -> None:
     """In an earlier release, each of these elements was accepted because of its local name."""
     other = 'xmlns:o="http://schemas.microsoft.com/office/spreadsheetml/2010/11/main"'
@@ -114,7 +113,6 @@ def test_only_elements_of_the_right_namespace_and_parent_count() -> None:
     assert rows(data) == [["2027-03-16"]]
 
 
-@pytest.mark.long
 def test_shared_strings_hold_texts_and_runs_alone() -> None:
     content = (
         "<si><t>a</t><extLst><t>x</t><si><t>x</t></si></extLst></si><t>x</t>"
@@ -126,7 +124,6 @@ def test_shared_strings_hold_texts_and_runs_alone() -> None:
 
 
 @pytest.mark.parametrize("namespace", [MAIN, STRICT])
-@pytest.mark.long
 def test_prefixes_may_change_from_element_to_element(namespace: str) -> None:
     data = book(
         {
@@ -154,14 +151,12 @@ def test_prefixes_may_change_from_element_to_element(namespace: str) -> None:
         ("<c><v>NaN</v></c>", "NaN"),
     ],
 )
-@pytest.mark.long
 def test_a_cell_has_the_value_that_its_type_says(cell: str, text: str) -> None:
     assert rows(book({SHEET: sheet(f"<row>{cell}</row>")})) == [[text]]
 
 
 @pytest.mark.parametrize("encoding", ["GBK", "shift_jis", "nonsense", "utf-7", "idna", "rot13"])
 @pytest.mark.parametrize("part", [SHEET, STRINGS, STYLES, BOOK, "_rels/.rels"])
-@pytest.mark.long
 def test_an_encoding_that_cannot_be_read_is_named(encoding: str, part: str) -> None:
     with zipfile.ZipFile(BytesIO(book({}))) as good:
         text = good.read(part)
@@ -170,13 +165,11 @@ def test_an_encoding_that_cannot_be_read_is_named(encoding: str, part: str) -> N
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-16", "iso-8859-1", "windows-1252"])
-@pytest.mark.long
 def test_other_encodings_are_read(encoding: str) -> None:
     text = f'<?xml version="1.0" encoding="{encoding}"?>' + sheet('<row><c t="str"><v>ä</v></c></row>')
     assert rows(book({SHEET: text.encode(encoding)})) == [["ä"]]
 
 
-@pytest.mark.long
 def test_parts_are_found_whatever_separates_their_folders() -> None:
     made = BytesIO()
     with zipfile.ZipFile(BytesIO(book({}))) as good, zipfile.ZipFile(made, "w") as archive:
@@ -186,7 +179,6 @@ def test_parts_are_found_whatever_separates_their_folders() -> None:
     assert rows(made.getvalue()) == [["1"]]
 
 
-@pytest.mark.long
 def test_missing_styles_are_no_styles() -> None:
     made = BytesIO()
     with zipfile.ZipFile(BytesIO(book({}))) as good, zipfile.ZipFile(made, "w") as archive:
@@ -196,7 +188,6 @@ def test_missing_styles_are_no_styles() -> None:
     assert rows(made.getvalue()) == [["1"]]
 
 
-@pytest.mark.long
 def test_a_binary_workbook_is_named() -> None:
     data = book({"_rels/.rels": f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
         f'<Relationship Id="r" Type="{OFFICE}/officeDocument" Target="xl/workbook.bin"/></Relationships>'})  # fmt: skip

@@ -345,7 +345,6 @@ def test_a_stack_is_named_by_option_or_environment() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.long
 def test_a_stack_that_does_not_exist_is_one_line_and_a_hint(command: tuple[str, ...]) -> None:
     with mock_aws():
         result = run(*command)
@@ -354,7 +353,6 @@ def test_a_stack_that_does_not_exist_is_one_line_and_a_hint(command: tuple[str, 
     assert "--stack" in result.stderr
 
 
-@pytest.mark.long
 def test_a_stack_of_something_else_is_refused() -> None:
     with mock_aws():
         template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
@@ -365,7 +363,6 @@ def test_a_stack_of_something_else_is_refused() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.long
 def test_region_and_profile_are_the_aws_commands(command: tuple[str, ...]) -> None:
     with mock_aws():
         assert "in eu-west-1" in run(*command, "--region", "eu-west-1").stderr
@@ -375,7 +372,6 @@ def test_region_and_profile_are_the_aws_commands(command: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.long
 def test_an_invalid_endpoint_is_refused(command: tuple[str, ...]) -> None:
     result = run(*command, "--endpoint-url", "nowhere")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -383,7 +379,6 @@ def test_an_invalid_endpoint_is_refused(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.long
 def test_without_credentials_the_hint_says_how_to_get_some(command: tuple[str, ...], monkeypatch: Any) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -393,14 +388,12 @@ def test_without_credentials_the_hint_says_how_to_get_some(command: tuple[str, .
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.long
 def test_no_local_stack_is_said_so(command: tuple[str, ...], tmp_path: Path) -> None:
     result = run(*command, "--state-dir", str(tmp_path))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: no local stack is running\nStart one with `penstock local up`.\n"
 
 
-@pytest.mark.long
 def test_the_local_stack_is_found_by_its_state(tmp_path: Path) -> None:
     with mock_aws():
         deployed = DeployedJobs()
@@ -443,14 +436,12 @@ def test_the_local_stack_is_found_by_its_state(tmp_path: Path) -> None:
         ("jobs", "--local", "--region", "eu-west-1"),
     ],
 )
-@pytest.mark.long
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("command", [command for command, *_ in COMMANDS])
-@pytest.mark.long
 def test_help_shows_examples(command: str) -> None:
     text = run(command, "--help").stdout
     assert f"  penstock {command}" in text
@@ -458,7 +449,6 @@ def test_help_shows_examples(command: str) -> None:
     assert "[env var: PENSTOCK_STACK; default: penstock-dev]" in " ".join(text.split())
 
 
-@pytest.mark.long
 def test_the_shell_completes_commands_and_states() -> None:
     environment = {"_PENSTOCK_COMPLETE": "bash_complete", "COMP_WORDS": "penstock re", "COMP_CWORD": "1"}
     result = CliRunner(mix_stderr=False).invoke(main, [], prog_name="penstock", env=environment)
@@ -474,7 +464,6 @@ def completed(*words: str) -> list[str]:
     return CliRunner(mix_stderr=False).invoke(main, [], prog_name="penstock", env=environment).stdout.split()
 
 
-@pytest.mark.long
 def test_the_shell_completes_ids_of_jobs_files_and_codecs(deployed: DeployedJobs) -> None:
     job, _ = deployed.begin()
     assert completed("status", job.id[:4]) == [f"plain,{job.id}"]
@@ -487,7 +476,6 @@ def test_the_shell_completes_ids_of_jobs_files_and_codecs(deployed: DeployedJobs
 WEEK = ("--since", "2026-11-20", "--until", "2026-11-27")
 
 
-@pytest.mark.long
 def test_jobs_since_reads_the_index_and_not_the_whole_table(
     deployed: DeployedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,7 +494,6 @@ def test_jobs_since_reads_the_index_and_not_the_whole_table(
 
 @pytest.mark.parametrize("arguments", [("--until", "1d"), ("--route", "orders")])
 @pytest.mark.parametrize("command", [("jobs",), ("report", "a" * 32)])
-@pytest.mark.long
 def test_until_and_route_need_since(
     deployed: DeployedJobs, command: tuple[str, ...], arguments: tuple[str, str]
 ) -> None:
@@ -515,14 +502,12 @@ def test_until_and_route_need_since(
     assert "need --since" in result.stderr
 
 
-@pytest.mark.long
 def test_a_moment_that_is_none_is_refused(deployed: DeployedJobs) -> None:
     result = run("jobs", "--since", "last week")
     assert result.exit_code == 2
     assert "neither an age, such as 7d" in result.stderr
 
 
-@pytest.mark.long
 def test_the_report_of_a_period_names_failures_and_figures(deployed: DeployedJobs, tmp_path: Path) -> None:
     failed, done = deployed.fail("in/bad.csv.gz"), deployed.succeed("in/good.csv.gz", rows=1234)
     result = run("report", *WEEK, "--output", str(tmp_path / "week.html"))
@@ -532,7 +517,6 @@ def test_the_report_of_a_period_names_failures_and_figures(deployed: DeployedJob
         assert expected in text, expected
 
 
-@pytest.mark.long
 def test_a_report_is_of_a_job_or_of_a_period(deployed: DeployedJobs) -> None:
     for arguments in ((), ("a" * 32, *WEEK)):
         result = run("report", *arguments)
@@ -540,7 +524,6 @@ def test_a_report_is_of_a_job_or_of_a_period(deployed: DeployedJobs) -> None:
         assert "either a JOB or --since" in result.stderr
 
 
-@pytest.mark.long
 def test_rejects_are_written_in_the_form_of_their_source(deployed: DeployedJobs, tmp_path: Path) -> None:
     routes, file, copy = tmp_path / "routes.toml", tmp_path / "to-fix.csv", tmp_path / "copy.csv"
     routes.write_text('[[route]]\nname = "orders"\nmatch = "*"\ndestination = "postgresql:orders"\n')
@@ -557,7 +540,6 @@ def test_rejects_are_written_in_the_form_of_their_source(deployed: DeployedJobs,
     assert file.read_bytes() == b"id,born\r\n1,not a date\r\n"
 
 
-@pytest.mark.long
 def test_records_that_are_not_whole_are_named_and_not_written(deployed: DeployedJobs, tmp_path: Path) -> None:
     routes = tmp_path / "routes.toml"
     parse = 'parse = { header = false, columns = ["id", "born"] }'
@@ -572,6 +554,5 @@ def test_records_that_are_not_whole_are_named_and_not_written(deployed: Deployed
 
 
 @pytest.mark.parametrize("options", [("--as-source", "--json"), ("--source", "x"), ("--routes", "x")])
-@pytest.mark.long
 def test_options_for_the_form_of_the_source_need_it(deployed: DeployedJobs, options: tuple[str, ...]) -> None:
     assert run("rejects", deployed.fail().id, *options).exit_code == 2

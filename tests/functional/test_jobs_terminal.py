@@ -135,7 +135,6 @@ def test_without_a_job_all_are_watched_and_new_ones_come_in(
         assert running.wait() == 130
 
 
-@pytest.mark.long
 def test_a_pipe_gets_one_line_per_change_and_no_escape_codes(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
@@ -160,7 +159,6 @@ def test_a_pipe_gets_one_line_per_change_and_no_escape_codes(
     assert "\x1b" not in "".join(lines)
 
 
-@pytest.mark.long
 def test_rejects_are_a_table_on_a_terminal_and_json_lines_on_request(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:
@@ -179,7 +177,6 @@ def test_rejects_are_a_table_on_a_terminal_and_json_lines_on_request(
     assert [json.loads(line)["row"] for line in running.lines] == [1, 2]
 
 
-@pytest.mark.long
 def test_a_terminal_without_rejects_says_so(deployed: DeployedJobs, environment: Mapping[str, str]) -> None:
     job = deployed.fail()
     with terminal([COMMAND, "rejects", job.id], environment, columns=400) as running:
@@ -187,7 +184,6 @@ def test_a_terminal_without_rejects_says_so(deployed: DeployedJobs, environment:
     assert running.lines == ["No rejects."]
 
 
-@pytest.mark.long
 def test_states_are_coloured_on_a_terminal_and_rows_stay_aligned(
     deployed: DeployedJobs, environment: Mapping[str, str]
 ) -> None:

@@ -179,7 +179,6 @@ def test_a_large_member_that_is_redriven_alone_after_the_archive_stages_nothing(
     assert stagings(database) == set()
 
 
-@pytest.mark.long
 def test_a_finish_that_died_after_the_swap_swaps_once(database: Database) -> None:
     made = plant_of(database)
     source = made.upload("a.tar", in_tar(MEMBERS))
@@ -203,7 +202,6 @@ def test_a_finish_that_died_after_the_swap_swaps_once(database: Database) -> Non
     assert set(states(made, status.job_id).values()) == {"succeeded"}
 
 
-@pytest.mark.long
 def test_members_that_the_routes_add_after_a_swap_are_swapped_in_with_the_others(database: Database) -> None:
     """A redrive stages all members again if they are not those that were swapped, whatever became of them before."""
     made = plant_of(database)
@@ -222,7 +220,6 @@ def test_members_that_the_routes_add_after_a_swap_are_swapped_in_with_the_others
     assert stagings(database) == set()
 
 
-@pytest.mark.long
 def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Database) -> None:
     made = plant_of(database)
     made.routes_text = made.routes_text.replace("postgresql:people", "postgresql:nowhere.people")
@@ -232,7 +229,6 @@ def test_a_table_that_cannot_be_prepared_fails_its_members_alone(database: Datab
     assert (found.pop("other.txt"), set(found.values())) == ("succeeded", {"failed"})
 
 
-@pytest.mark.long
 def test_members_that_replace_and_add_to_one_table_fail_the_plan(database: Database) -> None:
     made = plant_of(database)
     adding = ROUTES[ROUTES.index('[[route]]\nname = "people"') : ROUTES.index('[[route]]\nname = "files"')]
@@ -249,7 +245,6 @@ def test_members_that_replace_and_add_to_one_table_fail_the_plan(database: Datab
 
 @pytest.mark.parametrize("rate", [0.01, long(0.03)])
 @pytest.mark.parametrize("key", [long("a.tar"), "a.tgz"])
-@pytest.mark.long
 def test_all_rows_are_swapped_in_once_or_the_old_ones_stay_despite_faults(
     key: str, rate: float, database: Database
 ) -> None:

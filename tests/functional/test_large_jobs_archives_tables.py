@@ -130,7 +130,6 @@ def plant_of_zips(database: Database, mode: str, more: str = "") -> Plant:
 
 
 @pytest.mark.parametrize(("method", "atomic"), [*((method, "") for method in METHODS), (8, "atomic = true\n")])
-@pytest.mark.long
 def test_a_compressed_member_is_loaded_in_spans(method: int, atomic: str, database: Database) -> None:
     made = plant_of_zips(database, "append", atomic)
     entries = [Entry(b"a.csv", csv(0, 40, "a")), compressed("large.csv", csv(100, 1_000, "large"), method)]
@@ -142,7 +141,6 @@ def test_a_compressed_member_is_loaded_in_spans(method: int, atomic: str, databa
     assert child.progress.bytes_in == child.size == len(entries[1].body)
 
 
-@pytest.mark.long
 def test_compressed_members_for_a_table_by_key_are_loaded_in_order(database: Database) -> None:
     made = plant_of_zips(database, "upsert")
     entries = [
@@ -156,7 +154,6 @@ def test_compressed_members_for_a_table_by_key_are_loaded_in_order(database: Dat
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.long
 def test_no_row_of_a_compressed_member_is_loaded_if_its_crc32_is_wrong(method: int, database: Database) -> None:
     rows = 60_000  # more than a plan looks at
     made = plant_of_zips(database, "append")

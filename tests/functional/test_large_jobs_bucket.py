@@ -250,7 +250,6 @@ def test_a_second_job_on_the_same_version_needs_no_pass() -> None:
     assert "index" not in plant.calls
 
 
-@pytest.mark.long
 def test_two_concurrent_passes_make_one_correct_index(plant: Plant, whole_index: list[object]) -> None:
     job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
     state = index_of(plant.files, source, "gzip", plant.sizes)
@@ -271,7 +270,6 @@ def test_two_concurrent_passes_make_one_correct_index(plant: Plant, whole_index:
     check_success(plant, plant.jobs.jobs[job_id])
 
 
-@pytest.mark.long
 def test_a_source_that_can_be_entered_nowhere_and_does_not_fit_an_invocation_fails_and_says_so(plant: Plant) -> None:
     plant.deadlines = lambda: ManualDeadline(20.0, per_look=1.0)
     # isal puts all of it into one deflate block.
@@ -285,7 +283,6 @@ def test_a_source_that_can_be_entered_nowhere_and_does_not_fit_an_invocation_fai
 
 
 @pytest.mark.parametrize("step", ["plan", "index", "work", "finish"])
-@pytest.mark.long
 def test_a_source_that_is_deleted_is_superseded_unless_all_of_it_was_read(plant: Plant, step: str) -> None:
     source = plant.upload("data.csv.gz", in_blocks(TEXT))
 
@@ -302,7 +299,6 @@ def test_a_source_that_is_deleted_is_superseded_unless_all_of_it_was_read(plant:
         assert failure_of(status)[0] == "SourceGoneError"
 
 
-@pytest.mark.long
 def test_a_source_that_is_overwritten_in_a_bucket_without_versions_is_superseded() -> None:
     plant = Plant(ROUTES)
     plant.store._unversioned = {"drops"}
@@ -318,7 +314,6 @@ def test_a_source_that_is_overwritten_in_a_bucket_without_versions_is_superseded
     assert failure_of(status)[0] == "SourceChangedError"
 
 
-@pytest.mark.long
 def test_garbage_after_the_last_member_is_warned_of(plant: Plant) -> None:
     status = plant.run(plant.upload("data.csv.gz", in_blocks(TEXT) + b"garbage"))
     check_success(plant, status)
@@ -339,7 +334,6 @@ def damaged(data: bytes, at: int) -> bytes:
     ],
     ids=["a byte in the middle", "a byte of the checksum", "trailer cut short", "half of it"],
 )
-@pytest.mark.long
 def test_a_damaged_source_fails_by_name_and_offset(
     plant: Plant, damage: Callable[[bytes], bytes], errors: set[str]
 ) -> None:
@@ -351,7 +345,6 @@ def test_a_damaged_source_fails_by_name_and_offset(
     assert "at byte" in message
 
 
-@pytest.mark.long
 def test_a_bomb_is_stopped_at_the_ceiling_of_its_route() -> None:
     plant = Plant(ROUTES + "max_bytes = 20000\n")
     status = plant.run(plant.upload("data.csv.gz", in_blocks(TEXT)))
@@ -360,7 +353,6 @@ def test_a_bomb_is_stopped_at_the_ceiling_of_its_route() -> None:
     assert plant.calls.count("index") == 1
 
 
-@pytest.mark.long
 def test_an_index_that_another_route_allowed_does_not_lift_the_ceiling(plant: Plant) -> None:
     job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
     plan(plant, job_id)
@@ -371,7 +363,6 @@ def test_an_index_that_another_route_allowed_does_not_lift_the_ceiling(plant: Pl
     assert failure_of(status)[0] == "ExpansionLimitError"
 
 
-@pytest.mark.long
 def test_spans_that_deliver_other_bytes_than_were_indexed_are_never_published(plant: Plant) -> None:
     job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
     items: list[Any] = plan(plant, job_id)
@@ -387,7 +378,6 @@ def test_spans_that_deliver_other_bytes_than_were_indexed_are_never_published(pl
     check_failure(plant, plant.jobs.jobs[job_id])
 
 
-@pytest.mark.long
 def test_spans_of_a_copy_that_are_not_what_s3_has_of_its_source_are_never_published(plant: Plant) -> None:
     plant.parts.proves_copies = False
     job_id, _ = begin(plant)
@@ -403,7 +393,6 @@ def test_spans_of_a_copy_that_are_not_what_s3_has_of_its_source_are_never_publis
     check_failure(plant, plant.jobs.jobs[job_id])
 
 
-@pytest.mark.long
 def test_a_newer_result_that_was_published_meanwhile_stays(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     newer = {MADE_BY: "another", MADE_FROM: origin(source), ORDER: "F" * 64}
@@ -435,7 +424,6 @@ def others_write(plant: Plant, times: int, *, delete: bool = False) -> None:
 
 @pytest.mark.parametrize("make", [in_blocks, bytes], ids=["gzip", "plain"])
 @pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.long
 def test_all_spans_are_sent_again_in_a_new_upload_where_s3_refuses_to_complete_one(
     plant: Plant, make: Callable[[bytes], bytes], times: int
 ) -> None:
@@ -448,14 +436,12 @@ def test_all_spans_are_sent_again_in_a_new_upload_where_s3_refuses_to_complete_o
     assert (status.spans_done, status.progress.bytes_out) == (status.spans, len(TEXT))
 
 
-@pytest.mark.long
 def test_so_they_are_where_the_destination_was_deleted(plant: Plant) -> None:
     plant.store.put("out", "result", b"before")
     others_write(plant, 1, delete=True)
     check_success(plant, plant.run(plant.upload("data.csv", TEXT)))
 
 
-@pytest.mark.long
 def test_they_are_if_the_upload_was_aborted_from_outside(plant: Plant) -> None:
     def end_upload(step: str) -> None:
         if step == "finish" and plant.calls.count("finish") == 1:
@@ -465,7 +451,6 @@ def test_they_are_if_the_upload_was_aborted_from_outside(plant: Plant) -> None:
     check_success(plant, plant.run(plant.upload("data.csv", TEXT)))
 
 
-@pytest.mark.long
 def test_they_are_if_it_was_aborted_while_spans_are_delivered(plant: Plant) -> None:
     """The sweep of an attempt of another job for the same key (ADR 6)."""
 
@@ -479,7 +464,6 @@ def test_they_are_if_it_was_aborted_while_spans_are_delivered(plant: Plant) -> N
     assert (status.round, plant.calls.count("work")) == (1, 2 * status.spans)
 
 
-@pytest.mark.long
 def test_who_keeps_writing_the_destination_does_not_keep_the_machine_busy_for_ever(plant: Plant) -> None:
     others_write(plant, 1000)
     status = plant.run(plant.upload("data.csv", b"x"))
@@ -487,7 +471,6 @@ def test_who_keeps_writing_the_destination_does_not_keep_the_machine_busy_for_ev
     assert plant.store.uploads == {}
 
 
-@pytest.mark.long
 def test_finish_that_dies_between_two_rounds_answers_as_before(plant: Plant) -> None:
     job_id, _ = begin(plant)
     for item in plan(plant, job_id):
@@ -502,7 +485,6 @@ def test_finish_that_dies_between_two_rounds_answers_as_before(plant: Plant) -> 
     check_success(plant, plant.jobs.jobs[job_id])
 
 
-@pytest.mark.long
 def test_an_upload_that_cannot_be_noted_is_ended(plant: Plant) -> None:
     job_id, _ = begin(plant)
     good = plant.executions.record_upload
@@ -521,7 +503,6 @@ def test_an_upload_that_cannot_be_noted_is_ended(plant: Plant) -> None:
     check_success(plant, plant.jobs.jobs[job_id])
 
 
-@pytest.mark.long
 def test_executions_of_the_release_before_name_no_round(plant: Plant) -> None:
     """The definition of older executions passes no round, and their files are those of round 0."""
     job_id, _ = begin(plant)
@@ -537,7 +518,6 @@ def test_executions_of_the_release_before_name_no_round(plant: Plant) -> None:
 NEWER = TEXT[::-1]
 
 
-@pytest.mark.long
 def test_a_version_is_published_though_an_older_one_was_while_its_upload_was_open(plant: Plant) -> None:
     first = plant.ingest(plant.upload("data.csv", TEXT)).job_id
     items = plan(plant, first)
@@ -557,7 +537,6 @@ def test_a_version_is_published_though_an_older_one_was_while_its_upload_was_ope
     assert plant.store.uploads == {}
 
 
-@pytest.mark.long
 def test_an_older_version_yields_before_it_is_published_and_resumes_if_the_newer_one_fails(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     first = plant.ingest(source).job_id
@@ -581,7 +560,6 @@ def test_an_older_version_yields_before_it_is_published_and_resumes_if_the_newer
     assert plant.store.uploads == {}
 
 
-@pytest.mark.long
 def test_an_older_version_is_superseded_once_the_newer_one_has_succeeded(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     first = plant.ingest(source).job_id
@@ -596,7 +574,6 @@ def test_an_older_version_is_superseded_once_the_newer_one_has_succeeded(plant: 
 # Steps that are called again, or at the wrong time
 
 
-@pytest.mark.long
 def test_every_step_may_be_called_again(plant: Plant) -> None:
     job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
     items = plan(plant, job_id)
@@ -614,7 +591,6 @@ def test_every_step_may_be_called_again(plant: Plant) -> None:
     assert (plant.jobs.jobs[job_id].state, result(plant)) == (JobState.SUCCEEDED, TEXT)
 
 
-@pytest.mark.long
 def test_a_span_that_was_written_but_not_counted_is_written_again(plant: Plant) -> None:
     job_id, _ = begin(plant)
     items = plan(plant, job_id)
@@ -627,7 +603,6 @@ def test_a_span_that_was_written_but_not_counted_is_written_again(plant: Plant) 
     assert result(plant) == TEXT
 
 
-@pytest.mark.long
 def test_finish_called_again_does_not_disturb_a_newer_result(plant: Plant) -> None:
     status = plant.run(plant.upload("data.csv", TEXT))
     plant.store.put("out", "result", b"newer")
@@ -635,7 +610,6 @@ def test_finish_called_again_does_not_disturb_a_newer_result(plant: Plant) -> No
     assert (result(plant), plant.jobs.jobs[status.job_id].state) == (b"newer", JobState.SUCCEEDED)
 
 
-@pytest.mark.long
 def test_abort_after_finish_leaves_the_result(plant: Plant) -> None:
     status = plant.run(plant.upload("data.csv", TEXT))
     abort(plant, status.job_id)
@@ -643,7 +617,6 @@ def test_abort_after_finish_leaves_the_result(plant: Plant) -> None:
 
 
 @pytest.mark.parametrize("done", ["planned", "begun", "worked"])
-@pytest.mark.long
 def test_abort_leaves_nothing_however_often_it_is_called(plant: Plant, done: str) -> None:
     job_id, _ = begin(plant)
     items = plan(plant, job_id)
@@ -654,14 +627,12 @@ def test_abort_leaves_nothing_however_often_it_is_called(plant: Plant, done: str
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-@pytest.mark.long
 def test_a_job_that_was_never_planned_can_be_aborted(plant: Plant) -> None:
     job_id, _ = begin(plant)
     abort(plant, job_id)
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-@pytest.mark.long
 def test_after_abort_no_step_delivers_anything(plant: Plant) -> None:
     job_id, _ = begin(plant)
     items = plan(plant, job_id)
@@ -679,7 +650,6 @@ def test_after_abort_no_step_delivers_anything(plant: Plant) -> None:
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-@pytest.mark.long
 def test_a_source_in_one_span_is_not_published_after_abort(plant: Plant) -> None:
     job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
     (item,) = plan(plant, job_id)
@@ -689,7 +659,6 @@ def test_a_source_in_one_span_is_not_published_after_abort(plant: Plant) -> None
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-@pytest.mark.long
 def test_a_worker_that_is_overtaken_by_abort_publishes_nothing(plant: Plant) -> None:
     job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
     (item,) = plan(plant, job_id)
@@ -707,7 +676,6 @@ def test_a_worker_that_is_overtaken_by_abort_publishes_nothing(plant: Plant) -> 
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-@pytest.mark.long
 def test_a_worker_that_runs_during_an_abort_publishes_nothing(plant: Plant) -> None:
     job_id, _ = begin(plant, lzma.compress(TEXT), "data.xz")
     (item,) = plan(plant, job_id)
@@ -725,7 +693,6 @@ def test_a_worker_that_runs_during_an_abort_publishes_nothing(plant: Plant) -> N
     check_failure(plant, plant.jobs.jobs[job_id], JobState.SUPERSEDED)
 
 
-@pytest.mark.long
 def test_abort_finds_an_unrecorded_result(plant: Plant) -> None:
     job_id, _ = begin(plant, in_blocks(TEXT), "data.csv.gz")
     for item in plan(plant, job_id):
@@ -741,7 +708,6 @@ def test_abort_finds_an_unrecorded_result(plant: Plant) -> None:
     check_success(plant, plant.jobs.jobs[job_id])
 
 
-@pytest.mark.long
 def test_abort_finds_a_result_that_ingest_published_before_the_job_was_handed_over(plant: Plant) -> None:
     job_id, source = begin(plant, in_blocks(TEXT), "data.csv.gz")
     ours = {MADE_BY: job_id, MADE_FROM: origin(source), ORDER: source.order}
@@ -752,7 +718,6 @@ def test_abort_finds_a_result_that_ingest_published_before_the_job_was_handed_ov
     assert (status.codec, status.crc32) == ("gzip", f"{zlib.crc32(TEXT):08x}")
 
 
-@pytest.mark.long
 def test_a_missing_receipt_keeps_the_job_from_being_finished(plant: Plant) -> None:
     job_id, _ = begin(plant)
     for item in plan(plant, job_id)[:-1]:
@@ -789,21 +754,18 @@ MB = 1_000_000
         (40 * MB, "a.csv", 900.0, False),
     ],
 )
-@pytest.mark.long
 def test_what_will_take_long_or_more_than_half_of_the_time_is_handed_over(
     plant: Plant, size: int, key: str, deadline: float, *, wanted: bool
 ) -> None:
     assert taken(plant, size, key, deadline) is wanted
 
 
-@pytest.mark.long
 def test_a_threshold_in_bytes_overrides_the_estimate(plant: Plant) -> None:
     plant.large_bytes = len(TEXT)
     assert plant.ingest(plant.upload("as large.csv", TEXT)).state is JobState.EXECUTING
     assert plant.ingest(plant.upload("smaller.csv", TEXT[1:])).state is JobState.SUCCEEDED
 
 
-@pytest.mark.long
 def test_a_job_that_runs_out_of_time_in_ingest_is_handed_over_and_resumes(plant: Plant) -> None:
     plant.large_bytes = 10 * MB
     source = plant.upload("data.csv.gz", in_blocks(TEXT))
@@ -814,7 +776,6 @@ def test_a_job_that_runs_out_of_time_in_ingest_is_handed_over_and_resumes(plant:
     check_success(plant, plant.jobs.jobs[outcome.job_id])
 
 
-@pytest.mark.long
 def test_the_event_of_a_job_that_the_machine_has_does_nothing(plant: Plant) -> None:
     job_id, source = begin(plant)
     plan(plant, job_id)
@@ -824,7 +785,6 @@ def test_the_event_of_a_job_that_the_machine_has_does_nothing(plant: Plant) -> N
 
 
 @pytest.mark.parametrize("at", range(1, 9))
-@pytest.mark.long
 def test_a_hand_over_that_was_cut_short_anywhere_is_made_good_by_the_next_delivery(plant: Plant, at: int) -> None:
     source = plant.upload("data.csv", TEXT)
     files, executions, machine = plant.files, plant.executions, plant.machine
@@ -851,7 +811,6 @@ class Refusing:
         raise self.error
 
 
-@pytest.mark.long
 def test_a_job_whose_execution_ended_without_it_is_handed_over_under_another_name(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     job_id = plant.ingest(source).job_id
@@ -863,7 +822,6 @@ def test_a_job_whose_execution_ended_without_it_is_handed_over_under_another_nam
     check_success(plant, plant.jobs.jobs[job_id])
 
 
-@pytest.mark.long
 def test_a_machine_that_is_throttled_is_started_by_the_next_delivery(plant: Plant) -> None:
     source = plant.upload("data.csv", TEXT)
     machine = plant.machine
@@ -876,7 +834,6 @@ def test_a_machine_that_is_throttled_is_started_by_the_next_delivery(plant: Plan
     check_success(plant, plant.jobs.jobs[outcome.job_id])
 
 
-@pytest.mark.long
 def test_a_machine_that_may_not_be_started_fails_the_job_and_names_the_right(plant: Plant) -> None:
     plant.machine = Refusing(AccessDeniedError("states:StartExecution on the machine"))  # type: ignore[assignment]  # as above
     outcome = plant.ingest(plant.upload("data.csv", TEXT))

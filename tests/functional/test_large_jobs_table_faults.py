@@ -145,7 +145,6 @@ def drifting() -> bytes:
 @pytest.mark.xdist_group("steps-tables")
 @pytest.mark.parametrize("mode", [long(mode) for mode in MODES])
 @pytest.mark.parametrize("started_by_ingest", [False, True])
-@pytest.mark.long
 def test_columns_grow_once_despite_faults(
     database: Database, monkeypatch: pytest.MonkeyPatch, mode: str, *, started_by_ingest: bool
 ) -> None:

@@ -285,7 +285,6 @@ def sleeping_at(at: int, meanwhile: Callable[[], None]) -> Callable[[OpenSink], 
     return wrap
 
 
-@pytest.mark.long
 def test_observed_fields_are_kept_if_the_state_machine_or_a_span_resumes(database: Database) -> None:
     plant = table_plant(database, route())
     deadline = ManualDeadline(900)
@@ -352,7 +351,6 @@ def test_the_state_machine_resumes_after_the_chunks_of_ingest(database: Database
     assert "penstock_staging" not in " ".join(database.tables())
 
 
-@pytest.mark.long
 def test_a_share_of_rejects_is_of_the_whole_source_where_one_chunk_is_left_to_the_machine(database: Database) -> None:
     plant = table_plant(database, route(more="max_rejects = 0.05"), span_bytes=1_000_000)
     deadline = ManualDeadline(900)
@@ -375,7 +373,6 @@ def test_a_share_of_rejects_is_of_the_whole_source_where_one_chunk_is_left_to_th
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
 @pytest.mark.parametrize("until", ["planned", "finished"])
-@pytest.mark.long
 def test_an_attempt_of_ingest_that_wakes_up_late_adds_no_row(database: Database, mode: str, until: str) -> None:
     plant = table_plant(database, route(mode=mode))
     source = plant.upload("a.csv", FILES["a.csv"])
@@ -408,7 +405,6 @@ def test_an_attempt_of_ingest_that_wakes_up_late_adds_no_row(database: Database,
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])
-@pytest.mark.long
 def test_a_job_of_which_ingest_has_loaded_all_but_the_end_counts_every_row_once(database: Database, mode: str) -> None:
     plant = table_plant(database, route(mode=mode))
     source = plant.upload("a.csv", FILES["a.csv"])
@@ -453,7 +449,6 @@ def staged(database: Database) -> bool:
 Planned = tuple[Plant, str, list[object]]
 
 
-@pytest.mark.long
 def test_every_step_may_be_called_again(database: Database, planned: Planned) -> None:
     plant, job_id, items = planned
     for item in [*items, *reversed(items)]:
@@ -468,7 +463,6 @@ def test_every_step_may_be_called_again(database: Database, planned: Planned) ->
     assert not staged(database)
 
 
-@pytest.mark.long
 def test_abort_drops_what_is_staged_and_leaves_the_old_rows(database: Database, planned: Planned) -> None:
     plant, job_id, items = planned
     for item in items[:2]:
@@ -481,7 +475,6 @@ def test_abort_drops_what_is_staged_and_leaves_the_old_rows(database: Database, 
     assert plant.jobs.jobs[job_id].state is JobState.FAILED
 
 
-@pytest.mark.long
 def test_after_abort_no_step_stages_or_publishes_anything(database: Database, planned: Planned) -> None:
     plant, job_id, items = planned
     for item in items[1:]:
@@ -499,7 +492,6 @@ def test_after_abort_no_step_stages_or_publishes_anything(database: Database, pl
     assert stored(database) == [(-1, "old")]
 
 
-@pytest.mark.long
 def test_a_finish_that_is_overtaken_by_abort_does_not_empty_the_table(database: Database, planned: Planned) -> None:
     plant, job_id, items = planned
     for item in items:
@@ -516,7 +508,6 @@ def test_a_finish_that_is_overtaken_by_abort_does_not_empty_the_table(database: 
     assert stored(database) == [(-1, "old")]
 
 
-@pytest.mark.long
 def test_a_worker_that_is_overtaken_by_abort_stages_nothing(database: Database, planned: Planned) -> None:
     plant, job_id, items = planned
 
@@ -536,7 +527,6 @@ def test_a_worker_that_is_overtaken_by_abort_stages_nothing(database: Database, 
     assert stored(database) == [(-1, "old")]
 
 
-@pytest.mark.long
 def test_abort_after_finish_leaves_the_new_rows(database: Database, planned: Planned) -> None:
     plant, job_id, items = planned
     for item in items:
@@ -547,7 +537,6 @@ def test_abort_after_finish_leaves_the_new_rows(database: Database, planned: Pla
     assert plant.jobs.jobs[job_id].state is JobState.SUCCEEDED
 
 
-@pytest.mark.long
 def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: Database, planned: Planned) -> None:
     plant, job_id, items = planned
     for item in items:
@@ -564,7 +553,6 @@ def test_a_finish_that_dies_after_it_has_shown_the_rows_is_a_success(database: D
     assert not staged(database)
 
 
-@pytest.mark.long
 def test_two_workers_of_one_span_load_it_once(database: Database) -> None:
     plant = table_plant(database, route())
     job_id = plant.ingest(plant.upload("a.csv.gz", FILES["a.csv.gz"])).job_id
@@ -588,7 +576,6 @@ def test_two_workers_of_one_span_load_it_once(database: Database) -> None:
     assert plant.jobs.jobs[job_id].progress.rows == ROWS
 
 
-@pytest.mark.long
 def test_a_bad_file_fails_with_the_offset_and_leaves_nothing(database: Database) -> None:
     plant = table_plant(database, route(mode="replace"))
     plant.run(plant.upload("before.csv", csv([(-1, "old")])))

@@ -117,7 +117,6 @@ class TestABurst:
             "SELECT count(DISTINCT started_at), count(DISTINCT xmin::text) FROM penstock_loads"
         ) == [(1, 1)]
 
-    @pytest.mark.long
     def test_has_no_row_if_it_is_killed_before_the_commit(self, database: Database, plant: BurstPlant) -> None:
         def die(sink: Any) -> None:
             assert sink._connection.execute("SELECT count(*) FROM penstock_loads").fetchone() == (2,)
@@ -127,7 +126,6 @@ class TestABurst:
         plant.handle(*put(plant, b"id,name\n1,a\n", b"id,name\n2,b\n"))
         assert (count(database), count(database, "penstock_loads")) == (0, 0)
 
-    @pytest.mark.long
     def test_a_file_that_is_loaded_alone_has_its_row_too(self, database: Database, plant: BurstPlant) -> None:
         plant.handle(*put(plant, b"id,name\n1,a\n", b"id,name\n2,b\nx,c\n", b"id,name\n3,d\n"))
         assert loads(database, "key", "status", "rows_loaded", "first_error_row") == [
@@ -136,7 +134,6 @@ class TestABurst:
             ("in/02.csv", "succeeded", 1, None),
         ]
 
-    @pytest.mark.long
     def test_a_burst_that_comes_again_changes_nothing(self, database: Database, plant: BurstPlant) -> None:
         sources = put(plant, b"id,name\n1,a\n", b"id,name\n2,b\n")
         plant.handle(*sources)
@@ -147,7 +144,6 @@ class TestABurst:
         plant.handle(*sources, together=False)
         assert loads(database, *COLUMNS) == before
 
-    @pytest.mark.long
     def test_each_table_has_a_row_with_its_own_count(self, database: Database) -> None:
         plant = BurstPlant(database, typed(more="max_rejects = 1"))
         both = json.loads(document(1, 2)) + json.loads(document(3, kind="b"))
@@ -169,7 +165,6 @@ class TestAnArchive:
     ROUTES = ARCHIVES + TABLES + NUMBERS
     REPLACE = ARCHIVES + TABLES + 'mode = "replace"\n' + NUMBERS
 
-    @pytest.mark.long
     def test_each_member_has_a_row_with_its_key(self, database: Database) -> None:
         database.execute("CREATE TABLE people (id bigint, name text)")
         plant = ArchivePlant(self.ROUTES, database)
@@ -179,7 +174,6 @@ class TestAnArchive:
             ("in/a.zip/people-2.csv", "in/a.zip", [2], "succeeded", 7),
         ]
 
-    @pytest.mark.long
     def test_members_that_replace_a_table_succeed_together(self, database: Database) -> None:
         database.execute("CREATE TABLE people (id bigint, name text)")
         plant = ArchivePlant(self.REPLACE, database)
@@ -212,7 +206,6 @@ class TestWithoutTheReport:
             outcomes = plant.outcomes(*put(plant, *self.FILES), together=together)
             assert {outcome.state for outcome in outcomes.values()} == {JobState.SUCCEEDED}
 
-    @pytest.mark.long
     def test_a_role_that_may_not_create_it_loads_and_warns_once(
         self, database: Database, warned: pytest.LogCaptureFixture
     ) -> None:
@@ -229,7 +222,6 @@ class TestWithoutTheReport:
     @pytest.mark.parametrize(
         "ddl", ["CREATE TABLE penstock_loads (job text)", "CREATE VIEW penstock_loads AS SELECT 1 AS job"]
     )
-    @pytest.mark.long
     def test_another_table_of_that_name_is_left_alone(
         self, database: Database, ddl: str, warned: pytest.LogCaptureFixture
     ) -> None:
@@ -238,7 +230,6 @@ class TestWithoutTheReport:
         assert count(database) == 2
         assert warned.records
 
-    @pytest.mark.long
     def test_a_report_that_refuses_a_row_does_not_stop_the_load(self, database: Database) -> None:
         self.loaded(database)
         database.execute("ALTER TABLE penstock_loads ADD CHECK (key <> 'in/00.csv') NOT VALID; TRUNCATE people")
@@ -246,7 +237,6 @@ class TestWithoutTheReport:
         self.loaded(database)
         assert count(database) == 2
 
-    @pytest.mark.long
     def test_a_right_that_it_needs_is_named(self, database: Database, warned: pytest.LogCaptureFixture) -> None:
         self.loaded(database)
         grants = ("INSERT ON people", "SELECT, INSERT ON penstock_ledger", "SELECT, INSERT ON penstock_loads")
@@ -262,7 +252,6 @@ class TestWithoutTheReport:
         assert database.execute("SELECT status, count(*) FROM penstock_loads GROUP BY 1") == [("succeeded", 2)]
 
 
-@pytest.mark.long
 def test_any_key_is_written_as_it_is(database: Database) -> None:
     plant: Any = BurstPlant(database, route_of_people())
     plant.handle(
@@ -274,7 +263,6 @@ def test_any_key_is_written_as_it_is(database: Database) -> None:
     ]
 
 
-@pytest.mark.long
 def test_a_load_of_the_previous_release_is_reported_at_its_end(database: Database) -> None:
     """Its ledger has no first reject, and its report no row."""
     plant: Plant = table_plant(database, route(more="max_rejects = 9"))

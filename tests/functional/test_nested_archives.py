@@ -138,7 +138,6 @@ def test_two_members_with_one_destination_across_both_levels_are_refused(outer: 
 
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("inner", WITHIN)
-@pytest.mark.long
 def test_a_damaged_inner_archive_fails_alone_and_as_a_whole(outer: str, inner: str) -> None:
     made = plant()
     whole = WITHIN[inner](CONTENTS)
@@ -152,7 +151,6 @@ def test_a_damaged_inner_archive_fails_alone_and_as_a_whole(outer: str, inner: s
 
 @pytest.mark.parametrize("content", [b"no archive at all", gzip.compress(zip_of(CONTENTS))])
 @pytest.mark.parametrize("outer", ["zip", "tar.gz"])
-@pytest.mark.long
 def test_what_only_has_the_name_of_an_archive_fails_by_name(outer: str, content: bytes) -> None:
     made = plant()
     outcome = made.one(made.put(OUTER[outer]({"i.zip": content}), f"in/a.{outer}"))
@@ -160,7 +158,6 @@ def test_what_only_has_the_name_of_an_archive_fails_by_name(outer: str, content:
 
 
 @pytest.mark.parametrize("outer", OUTER)
-@pytest.mark.long
 def test_the_own_name_of_an_inner_archive_decides_where_its_content_does_not(outer: str) -> None:
     """An empty tar is nothing but zeros, and a zip may follow a program that unpacks it."""
     made = plant()
@@ -175,7 +172,6 @@ def test_the_own_name_of_an_inner_archive_decides_where_its_content_does_not(out
 
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("inner", WITHIN)
-@pytest.mark.long
 def test_a_third_level_is_refused_by_name(outer: str, inner: str) -> None:
     made = plant()
     data = nested(outer, inner, {"a.txt": b"a", "third.zip": zip_of({"x": b"x"})})
@@ -191,7 +187,6 @@ def test_a_third_level_is_refused_by_name(outer: str, inner: str) -> None:
     assert f"{inner}/third.zip/x" not in made.lake()
 
 
-@pytest.mark.long
 def test_an_archive_that_contains_itself_ends_at_the_second_level() -> None:
     made = plant()
     outcome = made.one(made.put(QUINE.read_bytes(), "in/r.zip"))
@@ -219,7 +214,6 @@ def test_a_bomb_in_an_inner_archive_is_refused_before_anything_is_written(outer:
     assert made.lake() == {}
 
 
-@pytest.mark.long
 def test_many_small_bombs_count_together() -> None:
     made = plant()
     bomb = packed_tar({"left/out": bytes(22 * MIB)})
@@ -228,7 +222,6 @@ def test_many_small_bombs_count_together() -> None:
     failed(outcome, "ExpansionLimitError", "s3://drops/in/a.zip: ")
 
 
-@pytest.mark.long
 def test_the_entries_of_all_archives_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inner_reader, "MAX_MEMBERS", 5)
     made = plant()
@@ -236,7 +229,6 @@ def test_the_entries_of_all_archives_count_together(monkeypatch: pytest.MonkeyPa
     failed(outcome, "ExpansionLimitError", "s3://drops/in/a.zip and the archives in it have more than 5 entries")
 
 
-@pytest.mark.long
 def test_an_inner_archive_that_does_not_fit_the_temporary_files_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inner_archives, "IN_FILE", 1000)
     made = plant()
@@ -248,7 +240,6 @@ def test_an_inner_archive_that_does_not_fit_the_temporary_files_is_refused(monke
     succeeded(stored.one(stored.put(nested("stored.zip", "i.zip", {"a": Random(1).randbytes(2000)}))))
 
 
-@pytest.mark.long
 def test_an_inner_archive_in_order_has_a_limit_of_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inner_reader, "MOST_IN_ORDER", 3)
     made = plant()
@@ -258,7 +249,6 @@ def test_an_inner_archive_in_order_has_a_limit_of_entries(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("inner", WITHIN)
-@pytest.mark.long
 def test_a_second_attempt_delivers_only_what_is_missing(outer: str, inner: str) -> None:
     made = plant()
     source = made.put(nested(outer, inner), f"in/a.{outer}")
@@ -294,7 +284,6 @@ def test_members_of_both_levels_replace_a_table_together(outer: str, database: D
     assert set(made.states(outcome).values()) == {"succeeded"}
 
 
-@pytest.mark.long
 def test_an_inner_archive_that_takes_too_long_is_named_with_a_way_out() -> None:
     made = plant()
     source = made.put(zip_of({"i.tar.gz": packed_tar({"zeros": bytes(40 * MIB)})}))

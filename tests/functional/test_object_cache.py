@@ -122,7 +122,6 @@ def test_an_upload_is_a_miss_and_then_a_hit(lake: Lake, cache: ObjectCache) -> N
     assert (counts(cache), lake.requests) == ((1, 0, 1), ["HeadObject"])
 
 
-@pytest.mark.long
 def test_a_file_from_elsewhere_is_taken_into_the_cache(lake: Lake, cache: ObjectCache, tmp_path: Path) -> None:
     file = write(tmp_path / "report.csv", CONTENT)
     assert cache.upload(file) == f"{lake.uri}/data/report.csv"
@@ -142,7 +141,6 @@ def test_one_content_under_ten_names_is_sent_once(lake: Lake, cache: ObjectCache
     assert counts(cache) == (0, 3, 1)
 
 
-@pytest.mark.long
 def test_a_missing_object_is_not_a_source_of_copies(lake: Lake, cache: ObjectCache) -> None:
     for name in ("a", "b", "c"):
         write(cache.path / name, CONTENT)
@@ -154,7 +152,6 @@ def test_a_missing_object_is_not_a_source_of_copies(lake: Lake, cache: ObjectCac
     assert (lake.read("data/c"), counts(cache)) == (CONTENT, (0, 0, 3))
 
 
-@pytest.mark.long
 def test_what_does_not_exist_is_said(cache: ObjectCache) -> None:
     with pytest.raises(SourceGoneError, match="data/missing: no such object"):
         cache.download("missing")
@@ -163,7 +160,6 @@ def test_what_does_not_exist_is_said(cache: ObjectCache) -> None:
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "a//b", "a\0b", ""])
-@pytest.mark.long
 def test_a_name_that_would_leave_the_folder_is_refused(lake: Lake, cache: ObjectCache, name: str) -> None:
     for method in (cache.download, cache.path_of):
         with pytest.raises(FileError, match="the key"):
@@ -171,7 +167,6 @@ def test_a_name_that_would_leave_the_folder_is_refused(lake: Lake, cache: Object
     assert lake.requests == []
 
 
-@pytest.mark.long
 def test_clear_deletes_what_the_cache_has_brought_and_nothing_else(lake: Lake, cache: ObjectCache) -> None:
     lake.put("data/a", CONTENT)
     lake.put("data/b", CONTENT)
@@ -184,7 +179,6 @@ def test_clear_deletes_what_the_cache_has_brought_and_nothing_else(lake: Lake, c
     assert cache.misses == 2
 
 
-@pytest.mark.long
 def test_it_survives_pickling_without_anything_open(lake: Lake, cache: ObjectCache) -> None:
     lake.put("data/a", CONTENT)
     cache.download("a")
@@ -193,7 +187,6 @@ def test_it_survives_pickling_without_anything_open(lake: Lake, cache: ObjectCac
         assert (copy.bucket, copy.prefix, copy.path) == (cache.bucket, cache.prefix, cache.path)
 
 
-@pytest.mark.long
 def test_it_can_be_closed_and_used_again(lake: Lake, cache: ObjectCache) -> None:
     lake.put("data/a", CONTENT)
     cache.download("a")
@@ -203,7 +196,6 @@ def test_it_can_be_closed_and_used_again(lake: Lake, cache: ObjectCache) -> None
     assert counts(cache) == (1, 0, 1)
 
 
-@pytest.mark.long
 def test_it_shows_itself(lake: Lake, tmp_path: Path) -> None:
     cache = ObjectCache(lake.bucket, "<b>", tmp_path, endpoint_url=lake.proxy.url)
     assert repr(cache) == f"<ObjectCache {lake.uri}/<b>/ in {tmp_path}: 0 hits, 0 copies, 0 misses>"
@@ -211,7 +203,6 @@ def test_it_shows_itself(lake: Lake, tmp_path: Path) -> None:
     assert "<b></b>" not in cache._repr_html_()
 
 
-@pytest.mark.long
 def test_progress_is_reported_by_name(lake: Lake, tmp_path: Path) -> None:
     lake.put("data/a", CONTENT)
     reported: dict[str, int] = {}

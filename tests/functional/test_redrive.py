@@ -286,7 +286,6 @@ def test_an_interrupted_hand_over_of_a_redrive_keeps_its_name() -> None:
     assert list(plant.machine.started) == [f"{failed.job_id}-2"]
 
 
-@pytest.mark.long
 def test_a_changed_route_makes_another_job_of_the_same_event() -> None:
     plant = Plant(BUCKET)
     failing(plant, "work")
@@ -305,7 +304,6 @@ def test_a_changed_route_makes_another_job_of_the_same_event() -> None:
         (AfterState.DONE, 1, False),
     ],
 )
-@pytest.mark.long
 def test_a_job_whose_object_is_being_moved_waits_with_its_redrive(state: AfterState, tries: int, refused: bool) -> None:
     source = Source("drops", "in/a", 1, "e1")
     after = AfterStatus(After(failure="move:quarantine/"), state, tries=tries)

@@ -334,7 +334,6 @@ def test_observed_fields_are_kept_between_attempts(plant: Plant, mode: str, *, c
     assert outcome.receipt.warnings == ("3 records hold fields that no column takes: 'v', 'é'",)
 
 
-@pytest.mark.long
 def test_a_path_that_no_record_has_fails_a_later_attempt_too(plant: Plant) -> None:
     source = plant.drop("people.jsonl", "".join(f'{{"id":{n}}}\n' for n in range(3000)).encode())
     plant.wrap = lambda sink: Interrupted(sink, 3, committed=True)
@@ -345,7 +344,6 @@ def test_a_path_that_no_record_has_fails_a_later_attempt_too(plant: Plant) -> No
     assert "no record has 'user.city'" in outcome.failure.message
 
 
-@pytest.mark.long
 def test_a_load_too_long_for_one_invocation_resumes_in_the_next(plant: Plant) -> None:
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000))))
     outcomes: list[Outcome] = []
@@ -358,7 +356,6 @@ def test_a_load_too_long_for_one_invocation_resumes_in_the_next(plant: Plant) ->
     assert plant.ids() == list(range(3000))
 
 
-@pytest.mark.long
 def test_progress_counts_only_what_the_database_has_acknowledged(plant: Plant) -> None:
     source = plant.drop("people.csv.gz", gzip.compress(csv(range(3000))))
     plant.take(source, route())
@@ -369,7 +366,6 @@ def test_progress_counts_only_what_the_database_has_acknowledged(plant: Plant) -
 
 
 @pytest.mark.parametrize("data", [b"", HEADER.encode()])
-@pytest.mark.long
 def test_a_file_without_records_is_a_load_of_none(plant: Plant, data: bytes) -> None:
     outcome = plant.take(plant.drop("people.csv", data), route())
     assert outcome.state is JobState.SUCCEEDED
@@ -399,7 +395,6 @@ def test_a_header_that_lacks_a_declared_column_fails_without_any_row(
     assert plant.ids() == [0, 1, 2]
 
 
-@pytest.mark.long
 def test_a_header_without_records_empties_a_table_that_it_replaces(plant: Plant) -> None:
     plant.take(plant.drop("before.csv", csv(range(3))), route(mode="replace"))
     assert plant.take(plant.drop("people.csv", HEADER.encode()), route(mode="replace")).state is JobState.SUCCEEDED
@@ -407,7 +402,6 @@ def test_a_header_without_records_empties_a_table_that_it_replaces(plant: Plant)
 
 
 @pytest.mark.parametrize("records", ["", "1,2,3,4\n5,6,7,8\n"], ids=["none", "bad ones alone"])
-@pytest.mark.long
 def test_a_header_without_rows_creates_no_table(plant: Plant, records: str) -> None:
     header = plant.drop("people.csv", (HEADER + records).encode())
     outcome = plant.take(header, route("", more="max_rejects = 10"))
@@ -430,7 +424,6 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-@pytest.mark.long
 def test_a_bad_file_fails_with_a_clear_error(plant: Plant, case: str) -> None:
     data, error, said = BAD_FILES[case]
     outcome = plant.take(plant.drop("people.csv", data), route())
@@ -441,7 +434,6 @@ def test_a_bad_file_fails_with_a_clear_error(plant: Plant, case: str) -> None:
     assert outcome.failure.hint
 
 
-@pytest.mark.long
 def test_a_document_that_is_cut_off_fails(plant: Plant) -> None:
     outcome = plant.take(plant.drop("people.json", b'[{"id": 1}, {"id": '), route())
     assert outcome.state is JobState.FAILED
@@ -450,7 +442,6 @@ def test_a_document_that_is_cut_off_fails(plant: Plant) -> None:
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
-@pytest.mark.long
 def test_data_after_a_document_is_found_at_its_end_and_the_error_has_the_committed_rows(
     plant: Plant, mode: str
 ) -> None:
@@ -473,7 +464,6 @@ def test_data_after_a_document_is_found_at_its_end_and_the_error_has_the_committ
         assert said.groups() == (str(len(loaded)), str(len(loaded)))
 
 
-@pytest.mark.long
 def test_a_missing_table_or_column_or_right_is_named(plant: Plant) -> None:
     source = plant.drop("people.csv", csv(range(3)))
     missing = plant.take(source, route().replace("create = true", ""))

@@ -155,13 +155,11 @@ def test_only_the_name_makes_an_archive(name: str, tmp_path: Path) -> None:
     assert files_in(tmp_path / "apart") == DECODED
 
 
-@pytest.mark.long
 def test_a_name_that_is_wrong_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data.tar").write_bytes(A * 100)
     refused(run(tmp_path / "data.tar", "--to", f"{tmp_path}/out/"), "says tar, but the content is not", "Rename")
 
 
-@pytest.mark.long
 def test_a_zip_may_lie_between_other_bytes(tmp_path: Path) -> None:
     """A program that unpacks it comes before it, or a mail program has added a line end; not both."""
     entry = Entry(b"a.csv", A)
@@ -174,13 +172,11 @@ def test_a_zip_may_lie_between_other_bytes(tmp_path: Path) -> None:
     refused(run(tmp_path / "text.zip", "--to", f"{tmp_path}/out/"), "the content is no zip", "Rename")
 
 
-@pytest.mark.long
 def test_an_empty_archive_has_no_members(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar", {})
     assert "(0 members, " in done(run(archive, "--to", f"{tmp_path}/out/")).stdout
 
 
-@pytest.mark.long
 def test_two_members_with_one_destination_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar.gz", {"x": b"0", "a.csv": A, "a.csv.gz": gzip.compress(A)})
     result = run(archive, "--to", f"{tmp_path}/out/")
@@ -193,7 +189,6 @@ def test_two_members_with_one_destination_are_refused_before_anything_is_written
     done(run(archive, "--to", f"{tmp_path}/out/", "--members", "!*.gz"))
 
 
-@pytest.mark.long
 def test_a_tar_with_a_name_twice_says_that_no_pattern_chooses_one(tmp_path: Path) -> None:
     archive = tmp_path / "data.tar"
     with tarfile.open(archive, "w") as tar:
@@ -206,7 +201,6 @@ def test_a_tar_with_a_name_twice_says_that_no_pattern_chooses_one(tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.long
 def test_a_damaged_archive_is_to_be_sent_again_not_uploaded(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar.gz", {"a.csv": A})
     data = bytearray(archive.read_bytes())
@@ -216,7 +210,6 @@ def test_a_damaged_archive_is_to_be_sent_again_not_uploaded(tmp_path: Path) -> N
     refused(result, "the gzip trailer says", "The file is damaged: ask the sender for a new copy.")
 
 
-@pytest.mark.long
 def test_a_bucket_of_a_stack_is_not_known_without_it(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar", {"a.csv": A})
     routes = tmp_path / "routes.toml"
@@ -230,7 +223,6 @@ def test_a_bucket_of_a_stack_is_not_known_without_it(tmp_path: Path) -> None:
     assert "name the stack with --stack" in result.stderr
 
 
-@pytest.mark.long
 def test_a_member_never_replaces_its_archive(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar", {"a.csv": A, "data.tar": b"inner"})
     before = archive.read_bytes()
@@ -241,7 +233,6 @@ def test_a_member_never_replaces_its_archive(tmp_path: Path) -> None:
 GARBAGE = "warning: the bytes from byte {:,} follow the end of the archive: ignored as trailing garbage"
 
 
-@pytest.mark.long
 def test_what_is_no_file_is_skipped_and_listed(tmp_path: Path) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as writer:
@@ -267,7 +258,6 @@ def test_what_is_no_file_is_skipped_and_listed(tmp_path: Path) -> None:
     assert [each["member"] for each in listed] == ["folder/", "link", "../up.csv", "/abs.csv", ""]
 
 
-@pytest.mark.long
 def test_many_skipped_entries_are_counted(tmp_path: Path) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as writer:
@@ -281,7 +271,6 @@ def test_many_skipped_entries_are_counted(tmp_path: Path) -> None:
     assert result.stderr.splitlines()[-1] == "skipped: 30 more"
 
 
-@pytest.mark.long
 def test_large_and_small_members_are_told_in_the_order_of_the_archive(tmp_path: Path) -> None:
     sizes = [10, 2 << 20, 0, 30, (1 << 20) + 1, *range(100)]
     files = {f"{number}.bin": bytes([number]) * size for number, size in enumerate(sizes)}
@@ -297,7 +286,6 @@ def test_large_and_small_members_are_told_in_the_order_of_the_archive(tmp_path: 
 BAD = {"a.csv": A, "bad.csv.gz": gzip.compress(B)[:-4], "c.csv": B}
 
 
-@pytest.mark.long
 def test_a_member_that_fails_leaves_nothing_and_the_others_go_on(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar.gz", BAD)
     result = run(archive, "--to", f"{tmp_path}/out/")
@@ -311,7 +299,6 @@ def test_a_member_that_fails_leaves_nothing_and_the_others_go_on(tmp_path: Path)
     assert [(each["member"], each["number"]) for each in json.loads(reported.stdout)["failed"]] == [("bad.csv.gz", 2)]
 
 
-@pytest.mark.long
 def test_no_member_is_begun_after_a_failed_one_if_told_so(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar", BAD)
     result = run(archive, "--to", f"{tmp_path}/out/", "--on-member-failure", "fail")
@@ -320,7 +307,6 @@ def test_no_member_is_begun_after_a_failed_one_if_told_so(tmp_path: Path) -> Non
     assert "1 failed, stopped after the failed member, " in result.stdout
 
 
-@pytest.mark.long
 def test_a_member_of_a_zip_with_a_wrong_checksum_fails_alone(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.zip", {"a.csv": A, "b.csv": B})
     with zipfile.ZipFile(archive) as reader:
@@ -332,7 +318,6 @@ def test_a_member_of_a_zip_with_a_wrong_checksum_fails_alone(tmp_path: Path) -> 
     assert f"failed: b.csv: {archive}/b.csv: " in result.stderr
 
 
-@pytest.mark.long
 def test_an_archive_that_is_cut_off_is_refused_before_anything_is_written(archive: Path, tmp_path: Path) -> None:
     whole = archive.read_bytes()
     cut = 2300 if archive.suffix == ".tar" else len(whole) // 2  # within a header
@@ -341,7 +326,6 @@ def test_an_archive_that_is_cut_off_is_refused_before_anything_is_written(archiv
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.long
 def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penstock.delivery.decoding.HARMLESS_BYTES", 1 << 20)
     archive = written(tmp_path / "data.tar.gz", {"zeros": bytes(40 << 20)})
@@ -349,7 +333,6 @@ def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.long
 def test_ctrl_c_leaves_nothing_partial_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = written(tmp_path / "data.tar", {f"{number}.csv": A for number in range(100)})
     write = FileSink.write
@@ -378,7 +361,6 @@ def objects_in(lake: Lake, prefix: str) -> dict[str, bytes]:
     return {key: lake.read(key) for key in keys if key.startswith(prefix)}
 
 
-@pytest.mark.long
 def test_members_of_a_file_become_objects(archive: Path, lake: Lake) -> None:
     done(run(archive, "--to", f"{lake.uri}/out/", "--endpoint-url", lake.proxy.url))
     assert objects_in(lake, "") == {f"out/{name}": data for name, data in DECODED.items()}
@@ -397,7 +379,6 @@ def test_members_of_an_object_become_objects(archive: Path, lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.zip"])
-@pytest.mark.long
 def test_many_small_members_cost_few_requests(name: str, tmp_path: Path, lake: Lake) -> None:
     archive = written(tmp_path / name, {f"{number}.csv": A for number in range(300)})
     lake.put(name, archive.read_bytes())
@@ -406,7 +387,6 @@ def test_many_small_members_cost_few_requests(name: str, tmp_path: Path, lake: L
     assert len(lake.proxy.requests("GetObject")) <= 12
 
 
-@pytest.mark.long
 def test_an_error_that_would_meet_every_member_ends_the_run(archive: Path, lake: Lake) -> None:
     lake.proxy.schedule = always("PutObject", Refusal(403, "AccessDenied"))
     refused(
@@ -426,7 +406,6 @@ def ids(database: Database) -> list[object]:
     return [number for (number,) in database.execute("SELECT id FROM orders ORDER BY id")]
 
 
-@pytest.mark.long
 def test_each_member_is_a_load_of_its_own(archive: Path, database: Database) -> None:
     arguments = (archive, "--to", "postgresql:orders", "--create", "--members", "*.csv*")
     result = done(load(database, *arguments))
@@ -438,7 +417,6 @@ def test_each_member_is_a_load_of_its_own(archive: Path, database: Database) -> 
     assert "(2 members, 49 B, 3 rows, 2 already loaded, 1 left out, " in again.stdout
 
 
-@pytest.mark.long
 def test_a_member_that_no_parser_takes_fails_alone(archive: Path, database: Database) -> None:
     result = load(database, archive, "--to", "postgresql:orders", "--create")
     assert result.exit_code == 1
@@ -446,7 +424,6 @@ def test_a_member_that_no_parser_takes_fails_alone(archive: Path, database: Data
     assert "failed: notes.txt: " in result.stderr
 
 
-@pytest.mark.long
 def test_rejects_of_each_member_have_their_own_file(tmp_path: Path, database: Database) -> None:
     bad = b"id,name\nx,bad\n"
     archive = written(tmp_path / "data.tar.gz", {"a.csv": A, "d/b.csv": B + bad[8:], "d/c.csv": A + bad[8:]})
@@ -480,7 +457,6 @@ def test_members_replace_a_table_together(archive: Path, database: Database) -> 
         database.execute("INSERT INTO orders VALUES (9, 'later')")
 
 
-@pytest.mark.long
 def test_a_member_that_fails_keeps_the_rows_of_the_table(tmp_path: Path, database: Database) -> None:
     archive = written(tmp_path / "data.tar.gz", {"a.csv": A, "b.csv": B + b"x,bad\n", "c.csv": A[:8] + b"4,d\n"})
     database.execute("CREATE TABLE orders (id bigint, name text); INSERT INTO orders VALUES (9, 'old')")
@@ -521,7 +497,6 @@ def test_a_run_that_was_killed_is_begun_anew(
     assert stagings(database) == set()
 
 
-@pytest.mark.long
 def test_rows_that_only_the_table_refuses_are_in_the_file_of_their_member(tmp_path: Path, database: Database) -> None:
     database.execute(
         "CREATE TABLE orders (id bigint, name text);"
@@ -543,7 +518,6 @@ def test_rows_that_only_the_table_refuses_are_in_the_file_of_their_member(tmp_pa
 # DynamoDB.
 
 
-@pytest.mark.long
 def test_members_become_items(archive: Path, server: str) -> None:
     client = boto3.client("dynamodb", endpoint_url=server)
     client.create_table(
@@ -562,7 +536,6 @@ def test_members_become_items(archive: Path, server: str) -> None:
 # From Python.
 
 
-@pytest.mark.long
 def test_the_receipt_has_the_receipts_of_the_members(archive: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     receipt = penstock.run(archive, to=f"{tmp_path}/out/", members=["!notes.txt"], on_progress=seen.append)
@@ -572,7 +545,6 @@ def test_the_receipt_has_the_receipts_of_the_members(archive: Path, tmp_path: Pa
     assert files_in(tmp_path / "out") == {name: data for name, data in DECODED.items() if name != "notes.txt"}
 
 
-@pytest.mark.long
 def test_members_that_failed_are_an_error_at_the_end(tmp_path: Path) -> None:
     archive = written(tmp_path / "data.tar", BAD)
     with pytest.raises(penstock.IncompleteJobError, match="1 of 3 members failed") as caught:
@@ -581,7 +553,6 @@ def test_members_that_failed_are_an_error_at_the_end(tmp_path: Path) -> None:
     assert files_in(tmp_path / "out") == {"a.csv": A, "c.csv": B}
 
 
-@pytest.mark.long
 def test_options_for_members_need_an_archive(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(A)
     with pytest.raises(penstock.InvalidRouteError, match="no archive is taken apart"):
@@ -636,7 +607,6 @@ def test_each_member_goes_where_its_own_route_leads(name: str, tmp_path: Path, l
     assert ids(database) == [3, 3]
 
 
-@pytest.mark.long
 def test_members_replace_a_table_by_their_route(tmp_path: Path, lake: Lake, database: Database) -> None:
     archive = written(tmp_path / "data.tar", {"orders1.csv": A, "a.csv": A, "orders2.csv": B})
     database.execute("CREATE TABLE orders (id bigint, name text); INSERT INTO orders VALUES (9, 'old')")
@@ -653,7 +623,6 @@ destination = "postgresql:orders"
 """
 
 
-@pytest.mark.long
 def test_no_member_adds_to_a_table_that_another_replaces(
     tmp_path: Path, lake: Lake, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -665,7 +634,6 @@ def test_no_member_adds_to_a_table_that_another_replaces(
     assert database.tables() == set()
 
 
-@pytest.mark.long
 def test_the_route_says_what_follows_a_failure(tmp_path: Path, lake: Lake) -> None:
     archive = written(tmp_path / "data.tar", BAD)
     result = by_routes(tmp_path, lake, archive, "--as", "in/data.tar", failure='on_member_failure = "fail"')
@@ -673,7 +641,6 @@ def test_the_route_says_what_follows_a_failure(tmp_path: Path, lake: Lake) -> No
     assert lake.keys() == ["out/in/data.tar/a.csv"]
 
 
-@pytest.mark.long
 def test_a_route_for_archives_needs_the_name_of_one(tmp_path: Path, lake: Lake) -> None:
     archive = written(tmp_path / "data.tar", {"a.csv": A})
     refused(

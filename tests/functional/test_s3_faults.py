@@ -309,7 +309,6 @@ def test_a_completion_that_s3_has_done_and_forgotten_is_recognised(
 
 
 @pytest.mark.parametrize("status", [200, 500])
-@pytest.mark.long
 def test_a_completion_that_keeps_failing_publishes_nothing(
     proxy: FaultyS3, store: S3ObjectStore, behind: Any, status: int
 ) -> None:
@@ -321,7 +320,6 @@ def test_a_completion_that_keeps_failing_publishes_nothing(
 
 @pytest.mark.parametrize("done", [True, False], ids=["it was done", "it was not"])
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "multipart"])
-@pytest.mark.long
 def test_a_conflict_while_publishing_never_publishes_twice(
     proxy: FaultyS3, store: S3ObjectStore, behind: Any, data: bytes, done: bool
 ) -> None:
@@ -364,7 +362,6 @@ def write_without_end(sink: BucketSink) -> None:
         sink.write(bytes(MIB))
 
 
-@pytest.mark.long
 def test_what_a_part_met_is_raised_by_a_later_write(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     proxy.schedule = always("UploadPart", Refusal(403, "AccessDenied"), part=1)
     with store.open_sink(TARGET, CONTENT, own_result_is_a_duplicate) as sink, pytest.raises(AccessDeniedError):
@@ -372,7 +369,6 @@ def test_what_a_part_met_is_raised_by_a_later_write(proxy: FaultyS3, store: S3Ob
     assert open_uploads(behind) == []
 
 
-@pytest.mark.long
 def test_of_several_errors_the_first_is_raised(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     first_was_raised = Event()
 
@@ -400,7 +396,6 @@ def give_up(store: S3ObjectStore, cause: Exception | None) -> None:
             raise cause
 
 
-@pytest.mark.long
 def test_an_abort_that_fails_does_not_hide_the_cause(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     proxy.schedule = always("AbortUpload", Refusal(403, "AccessDenied"))
     cause = ValueError("the cause")
@@ -410,7 +405,6 @@ def test_an_abort_that_fails_does_not_hide_the_cause(proxy: FaultyS3, store: S3O
     assert "s3:AbortMultipartUpload on s3://faults/out/data.csv" in caught.value.__notes__[0]
 
 
-@pytest.mark.long
 def test_an_abort_that_fails_without_a_cause_is_raised_itself(
     proxy: FaultyS3, store: S3ObjectStore, behind: Any
 ) -> None:
@@ -419,7 +413,6 @@ def test_an_abort_that_fails_without_a_cause_is_raised_itself(
         give_up(store, None)
 
 
-@pytest.mark.long
 def test_an_abort_waits_for_the_parts_under_way(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     hold = Hold(Event())
     proxy.schedule = first(1, "UploadPart", hold)
@@ -440,7 +433,6 @@ def test_an_abort_waits_for_the_parts_under_way(proxy: FaultyS3, store: S3Object
     assert open_uploads(behind) == []
 
 
-@pytest.mark.long
 def test_an_interrupt_while_waiting_for_buffers_aborts(proxy: FaultyS3, store: S3ObjectStore, behind: Any) -> None:
     hold = Hold(Event())
     proxy.schedule = always("UploadPart", hold)
@@ -458,7 +450,6 @@ def test_an_interrupt_while_waiting_for_buffers_aborts(proxy: FaultyS3, store: S
     assert (versions(behind), open_uploads(behind)) == ([], [])
 
 
-@pytest.mark.long
 def test_an_upload_whose_creation_was_never_answered_is_swept(
     proxy: FaultyS3, store: S3ObjectStore, behind: Any
 ) -> None:
@@ -470,7 +461,6 @@ def test_an_upload_whose_creation_was_never_answered_is_swept(
     assert content_of(behind) == LARGE
 
 
-@pytest.mark.long
 def test_buffers_stay_within_the_budget_while_parts_grow(client: Any, behind: Any) -> None:
     plan = PartPlan(first=5 * MIB, largest=10 * MIB, growth=2)
     taken: list[int] = []

@@ -403,7 +403,6 @@ def test_a_pipe_is_passed_by(lake: Lake, folder: Path) -> None:
     assert f"failed: {folder}/pipe: is a named pipe" in result.stderr
 
 
-@pytest.mark.long
 def test_a_name_that_is_not_utf8_fails_alone(lake: Lake, folder: Path) -> None:
     os.close(os.open(os.fsencode(folder) + b"/\xff", os.O_CREAT))
     write(folder / "a", b"1")
@@ -412,7 +411,6 @@ def test_a_name_that_is_not_utf8_fails_alone(lake: Lake, folder: Path) -> None:
     assert "not UTF-8" in result.stderr
 
 
-@pytest.mark.long
 def test_what_is_refused_fails_alone_and_the_exit_code_says_so(lake: Lake, folder: Path) -> None:
     for name in ("a", "b"):
         write(folder / name, b"1")
@@ -423,7 +421,6 @@ def test_what_is_refused_fails_alone_and_the_exit_code_says_so(lake: Lake, folde
     assert result.stderr.endswith("1 uploaded, 1 failed, 0 unchanged\n")
 
 
-@pytest.mark.long
 def test_a_file_in_the_making_is_never_seen_and_a_failure_leaves_none(lake: Lake, folder: Path) -> None:
     write(folder / "a", b"before")
     lake.put("a", b"after!")
@@ -433,7 +430,6 @@ def test_a_file_in_the_making_is_never_seen_and_a_failure_leaves_none(lake: Lake
     assert "access denied: s3:GetObject" in result.stderr
 
 
-@pytest.mark.long
 def test_leftovers_of_a_killed_run_are_neither_uploaded_nor_counted(lake: Lake, folder: Path) -> None:
     write(folder / ".penstock-making-0123456789abcdef", b"half")
     write(folder / "a", b"1")
@@ -441,14 +437,12 @@ def test_leftovers_of_a_killed_run_are_neither_uploaded_nor_counted(lake: Lake, 
     assert lake.keys() == ["a"]
 
 
-@pytest.mark.long
 def test_a_missing_bucket_is_one_line(lake: Lake, folder: Path) -> None:
     result = lake.sync("s3://no-such-lake", folder)
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: s3:ListBucket on no-such-lake: NoSuchBucket")
 
 
-@pytest.mark.long
 def test_a_missing_folder_is_one_line_and_deletes_nothing(lake: Lake, folder: Path) -> None:
     lake.put("a", b"1")
     result = lake.sync(folder / "missing", lake.uri, "--delete")
@@ -456,7 +450,6 @@ def test_a_missing_folder_is_one_line_and_deletes_nothing(lake: Lake, folder: Pa
     assert "missing: no such folder" in result.stderr
 
 
-@pytest.mark.long
 def test_expired_credentials_end_the_run_with_one_line(lake: Lake, folder: Path) -> None:
     lake.proxy.schedule = always("GetObject", Refusal(400, "ExpiredToken"))
     result = lake.sync(lake.uri, folder)
@@ -468,13 +461,11 @@ def test_expired_credentials_end_the_run_with_one_line(lake: Lake, folder: Path)
     "arguments",
     [("here", "there"), ("s3://", "there"), ("s3://lake/a", "s3://lake/a/b"), ("s3://lake/a/b", "s3://lake/a")],
 )
-@pytest.mark.long
 def test_a_pair_that_makes_no_sense_is_refused(lake: Lake, arguments: tuple[str, str]) -> None:
     assert lake.sync(*arguments).exit_code == 1
     assert lake.requests == []
 
 
-@pytest.mark.long
 def test_json_is_one_object_with_all_that_was_done(lake: Lake, folder: Path) -> None:
     write(folder / "a", b"12345")
     (folder / "dangling").symlink_to("nowhere")
@@ -493,14 +484,12 @@ def test_json_is_one_object_with_all_that_was_done(lake: Lake, folder: Path) -> 
     assert (answer["bytes"], answer["unchanged"], answer["failed"][0]["name"]) == (5, 0, "dangling")
 
 
-@pytest.mark.long
 def test_quiet_says_nothing_but_errors(lake: Lake, folder: Path) -> None:
     write(folder / "a", b"1")
     result = lake.sync(folder, lake.uri, "--quiet")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
 
 
-@pytest.mark.long
 def test_the_installed_command_does_it(lake: Lake, folder: Path) -> None:
     write(folder / "a", b"1")
     command = [str(Path(sys.executable).parent / "penstock"), "sync", ".", f"{lake.uri}/x/", "--endpoint-url"]
@@ -519,7 +508,6 @@ def test_two_concurrent_runs_share_their_cache(lake: Lake, folder: Path) -> None
     assert [run.communicate()[1] for run in runs] == ["40 unchanged\n"] * 2
 
 
-@pytest.mark.long
 def test_bytes_that_arrive_damaged_are_never_published(lake: Lake, folder: Path) -> None:
     lake.put("a", b"content", ChecksumAlgorithm="CRC32")
     lake.stored("a").checksum_value = "AAAAAA=="
@@ -528,7 +516,6 @@ def test_bytes_that_arrive_damaged_are_never_published(lake: Lake, folder: Path)
     assert "5 times in a row" in result.stderr
 
 
-@pytest.mark.long
 def test_a_broken_connection_is_taken_up_where_it_broke(lake: Lake, folder: Path) -> None:
     data = os.urandom(1 * MIB)
     lake.put("a", data)
@@ -539,7 +526,6 @@ def test_a_broken_connection_is_taken_up_where_it_broke(lake: Lake, folder: Path
     assert len(lake.requests) == 3
 
 
-@pytest.mark.long
 def test_ctrl_c_ends_with_130_and_leaves_nothing_half_done(lake: Lake, folder: Path) -> None:
     lake.put("a", os.urandom(1 * MIB))
     hold = Hold(Event())
@@ -555,7 +541,6 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_done(lake: Lake, folder: P
 
 
 @pytest.mark.parametrize("faulty", ["UploadPart", "CompleteUpload"])
-@pytest.mark.long
 def test_an_upload_that_fails_leaves_no_parts_behind(lake: Lake, folder: Path, faulty: str) -> None:
     write(folder / "a", b"".join(PARTS))
     lake.proxy.schedule = always(faulty, Refusal(403, "AccessDenied"))
@@ -563,7 +548,6 @@ def test_an_upload_that_fails_leaves_no_parts_behind(lake: Lake, folder: Path, f
     assert "Uploads" not in lake.client.list_multipart_uploads(Bucket=lake.bucket)
 
 
-@pytest.mark.long
 def test_a_file_and_a_folder_that_have_swapped_names_converge(lake: Lake, folder: Path) -> None:
     write(folder / "one", b"file")
     for name in ("other/a", "other/deep/er/b"):
@@ -581,7 +565,6 @@ def test_a_file_and_a_folder_that_have_swapped_names_converge(lake: Lake, folder
     assert lake.keys() == ["one/a", "one/deep/b", "other/back", "third"]
 
 
-@pytest.mark.long
 def test_what_is_in_the_way_stays_without_delete_and_where_a_filter_keeps_it(lake: Lake, folder: Path) -> None:
     write(folder / "a", b"mine")
     write(folder / "b" / "mine", b"mine")
@@ -596,7 +579,6 @@ def test_what_is_in_the_way_stays_without_delete_and_where_a_filter_keeps_it(lak
 RESERVED = ".penstock-making-0123456789abcdef"
 
 
-@pytest.mark.long
 def test_an_object_that_is_called_as_a_file_in_the_making_is_refused_and_never_deleted(
     lake: Lake, folder: Path
 ) -> None:
@@ -621,7 +603,6 @@ def test_a_name_that_only_begins_like_it_is_any_other(lake: Lake, folder: Path, 
     assert lake.keys() == [f"back/{name}", f"there/{name}"]
 
 
-@pytest.mark.long
 def test_an_empty_source_deletes_nothing_unless_forced(lake: Lake, folder: Path) -> None:
     lake.put("a", b"1")
     write(folder / "mine.txt", b"1")
@@ -636,7 +617,6 @@ def test_an_empty_source_deletes_nothing_unless_forced(lake: Lake, folder: Path)
     assert lake.keys() == []
 
 
-@pytest.mark.long
 def test_a_source_of_which_filters_leave_nothing_is_empty_too(lake: Lake, folder: Path) -> None:
     lake.put("a.csv", b"1")
     write(folder / "b.txt", b"1")
@@ -658,7 +638,6 @@ def test_on_a_terminal_an_empty_source_needs_a_confirmation(
     assert lake.keys() == left
 
 
-@pytest.mark.long
 def test_a_file_keeps_its_mode_when_its_content_is_replaced(lake: Lake, folder: Path) -> None:
     write(folder / "a", b"before").chmod(0o600)
     lake.put("a", b"after!")

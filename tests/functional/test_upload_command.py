@@ -366,24 +366,20 @@ def test_no_such_profile_says_how_to_list_them(proxy: FaultyS3, small: Path) -> 
     refused(upload(small, "s3://lake/x", "--profile", "nobody"), "nobody", "aws configure list-profiles")
 
 
-@pytest.mark.long
 def test_the_error_of_an_invalid_endpoint_names_the_option(proxy: FaultyS3, small: Path) -> None:
     refused(upload(small, "s3://lake/x", "--endpoint-url", "nonsense"), "nonsense", "--endpoint-url")
 
 
-@pytest.mark.long
 def test_an_endpoint_without_a_server_is_a_network_error(proxy: FaultyS3, small: Path) -> None:
     refused(upload(small, "s3://lake/x", "--endpoint-url", "http://127.0.0.1:9"), "127.0.0.1:9", "Check the network")
 
 
-@pytest.mark.long
 def test_a_key_that_is_too_long_is_refused_before_anything_is_sent(proxy: FaultyS3, small: Path) -> None:
     refused(upload(small, f"s3://lake/{'k' * 1025}"), "has 1,025 bytes; S3 allows 1,024", "shorter")
     assert proxy.log == []
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe"])
-@pytest.mark.long
 def test_a_path_that_is_not_a_file_is_named(proxy: FaultyS3, tmp_path: Path, kind: str) -> None:
     path = tmp_path / kind
     if kind == "folder":
@@ -412,7 +408,6 @@ def test_a_state_that_cannot_be_read_is_refused_until_restart(
     assert stored(server, "damaged") == BIG
 
 
-@pytest.mark.long
 def test_a_concurrent_upload_of_the_same_file_is_refused(proxy: FaultyS3, big: Path, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     with hold_state(state, "it"):
@@ -425,14 +420,12 @@ def test_a_concurrent_upload_of_the_same_file_is_refused(proxy: FaultyS3, big: P
     assert upload(big, "s3://lake/twice", "--state", state).exit_code == 0
 
 
-@pytest.mark.long
 def test_a_place_that_cannot_be_written_names_the_option(proxy: FaultyS3, big: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     refused(upload(big, "s3://lake/x"), "cannot be written", "--state FILE")
 
 
 @pytest.mark.parametrize(("size", "message"), [("5MB", ""), ("4MiB", "outside S3's limits"), ("6GiB", "outside")])
-@pytest.mark.long
 def test_a_part_size_that_s3_refuses_is_refused(proxy: FaultyS3, big: Path, size: str, message: str) -> None:
     result = run("upload", big, "s3://lake/size", "--part-size", size)
     if message:
@@ -456,7 +449,6 @@ def test_a_part_size_that_s3_refuses_is_refused(proxy: FaultyS3, big: Path, size
         ("a", "s3://lake/", "--threads", "0"),
     ],
 )
-@pytest.mark.long
 def test_wrong_usage_ends_with_2(proxy: FaultyS3, arguments: tuple[str, ...]) -> None:
     result = run("upload", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -467,7 +459,6 @@ def test_wrong_usage_ends_with_2(proxy: FaultyS3, arguments: tuple[str, ...]) ->
 
 
 @pytest.mark.parametrize("data", [b"", b"short", BIG], ids=["empty", "short", "long"])
-@pytest.mark.long
 def test_standard_input_becomes_the_object(
     proxy: FaultyS3, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
@@ -480,7 +471,6 @@ def test_standard_input_becomes_the_object(
     assert stored(server, "pipe") == data
 
 
-@pytest.mark.long
 def test_standard_input_that_fails_leaves_nothing_behind(
     proxy: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,7 +495,6 @@ def unfinished(proxy: FaultyS3, big: Path) -> str:
     return key
 
 
-@pytest.mark.long
 def test_uploads_lists_what_this_machine_remembers_without_asking_s3(
     proxy: FaultyS3, unfinished: str, big: Path, arrived: Arrivals
 ) -> None:
@@ -515,7 +504,6 @@ def test_uploads_lists_what_this_machine_remembers_without_asking_s3(
     assert arrived("list_uploads") == 0
 
 
-@pytest.mark.long
 def test_uploads_with_a_uri_lists_those_of_other_machines_too(
     proxy: FaultyS3, unfinished: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -528,7 +516,6 @@ def test_uploads_with_a_uri_lists_those_of_other_machines_too(
     assert "(another machine)" in run("uploads", f"s3://lake/{unfinished}").stdout
 
 
-@pytest.mark.long
 def test_uploads_warns_of_a_state_that_cannot_be_read(proxy: FaultyS3, tmp_path: Path) -> None:
     folder = tmp_path / "data/penstock/uploads"
     folder.mkdir(parents=True)
@@ -539,7 +526,6 @@ def test_uploads_warns_of_a_state_that_cannot_be_read(proxy: FaultyS3, tmp_path:
     assert len(json.loads(run("uploads", "--json").stdout)["unreadable"]) == 1
 
 
-@pytest.mark.long
 def test_abort_ends_an_upload_and_forgets_it(proxy: FaultyS3, unfinished: str, tmp_path: Path) -> None:
     result = run("abort", f"s3://lake/{unfinished}")
     assert result.exit_code == 0
@@ -549,13 +535,11 @@ def test_abort_ends_an_upload_and_forgets_it(proxy: FaultyS3, unfinished: str, t
     refused(run("abort", f"s3://lake/{unfinished}"), "no unfinished upload", "penstock uploads")
 
 
-@pytest.mark.long
 def test_abort_of_a_prefix_does_not_abort_a_key(proxy: FaultyS3, unfinished: str) -> None:
     refused(run("abort", f"s3://lake/{unfinished[:-1]}"), "no unfinished upload", "penstock uploads")
     assert run("abort", "s3://lake").exit_code == 2
 
 
-@pytest.mark.long
 def test_abort_asks_which_where_there_are_several(proxy: FaultyS3, unfinished: str, big: Path, tmp_path: Path) -> None:
     proxy.schedule = third_part_on(Refusal(403, "AccessDenied"))
     upload(big, f"s3://lake/{unfinished}", "--state", tmp_path / "second.json")
@@ -568,7 +552,6 @@ def test_abort_asks_which_where_there_are_several(proxy: FaultyS3, unfinished: s
     refused(run("abort", f"s3://lake/{unfinished}", "--upload-id", second), f"no upload {second}", "penstock uploads")
 
 
-@pytest.mark.long
 def test_abort_by_age_ends_all_that_are_older(proxy: FaultyS3, unfinished: str) -> None:
     prefix = f"s3://lake/{unfinished[:-1]}"
     assert run("abort", prefix, "--older-than", "7d").stdout == "No unfinished uploads.\n"
@@ -578,7 +561,6 @@ def test_abort_by_age_ends_all_that_are_older(proxy: FaultyS3, unfinished: str) 
     assert run("uploads", prefix).stdout == "No unfinished uploads.\n"
 
 
-@pytest.mark.long
 def test_abort_leaves_an_upload_alone_that_is_under_way(proxy: FaultyS3, unfinished: str, tmp_path: Path) -> None:
     (name,) = states(tmp_path)
     with hold_state(tmp_path / "data/penstock/uploads" / name, "it"):
@@ -589,7 +571,6 @@ def test_abort_leaves_an_upload_alone_that_is_under_way(proxy: FaultyS3, unfinis
     assert run("abort", f"s3://lake/{unfinished}").exit_code == 0
 
 
-@pytest.mark.long
 def test_an_aborted_upload_starts_from_the_beginning(proxy: FaultyS3, unfinished: str, big: Path, server: str) -> None:
     (one,) = json.loads(run("uploads", f"s3://lake/{unfinished}", "--json").stdout)["uploads"]
     urllib.request.urlopen(
@@ -601,7 +582,6 @@ def test_an_aborted_upload_starts_from_the_beginning(proxy: FaultyS3, unfinished
     assert stored(server, unfinished) == BIG
 
 
-@pytest.mark.long
 def test_an_invalid_age_is_a_usage_error(proxy: FaultyS3) -> None:
     assert run("abort", "s3://lake/x", "--older-than", "old").exit_code == 2
     assert run("abort", "s3://lake/x", "--older-than", "7d", "--upload-id", "x").exit_code == 2

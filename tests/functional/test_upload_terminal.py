@@ -78,7 +78,6 @@ def test_ctrl_c_exits_with_130_and_says_how_to_resume(endpoint: str, file: Path,
     assert counted(endpoint)["received"] - before <= SIZE + 2 * 5 * 1024 * 1024
 
 
-@pytest.mark.long
 def test_ctrl_c_again_and_again_is_one_interrupt(endpoint: str, file: Path, tmp_path: Path) -> None:
     with terminal(command(file, "s3://lake/twice"), environment(endpoint, tmp_path), columns=100) as running:
         running.wait_for(r"\d+% ")
@@ -89,7 +88,6 @@ def test_ctrl_c_again_and_again_is_one_interrupt(endpoint: str, file: Path, tmp_
     assert running.text.count("Run the same command again") == 1
 
 
-@pytest.mark.long
 def test_a_polite_end_gives_the_cursor_back(endpoint: str, file: Path, tmp_path: Path) -> None:
     with terminal(command(file, "s3://lake/ended"), environment(endpoint, tmp_path), columns=100) as running:
         running.wait_for(r"\d+% ")
@@ -99,7 +97,6 @@ def test_a_polite_end_gives_the_cursor_back(endpoint: str, file: Path, tmp_path:
     assert "Traceback" not in running.text
 
 
-@pytest.mark.long
 def test_ctrl_c_while_a_pipe_is_read_leaves_nothing_behind(endpoint: str, tmp_path: Path) -> None:
     env = environment(endpoint, tmp_path)
     before = counted(endpoint).get("upload_part", 0)
@@ -119,7 +116,6 @@ def test_ctrl_c_while_a_pipe_is_read_leaves_nothing_behind(endpoint: str, tmp_pa
     assert left.stdout == "No unfinished uploads.\n"
 
 
-@pytest.mark.long
 def test_a_pipe_gets_the_answer_and_no_bar(endpoint: str, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.write_bytes(b"small")

@@ -139,7 +139,6 @@ def test_a_text_column_keeps_texts_also_where_the_route_checks_them(database: Da
     assert column(database, "v") == values
 
 
-@pytest.mark.long
 def test_keys_that_are_texts_do_not_collapse(database: Database, load: Load) -> None:
     database.execute("CREATE TABLE t (id text PRIMARY KEY, v text)")
     load(database, "t.csv", lines("id,v", "{n},first {n}", "0123,z", "+200,p"), "mode = 'upsert'\nkey = ['id']")
@@ -153,7 +152,6 @@ def test_keys_that_are_texts_do_not_collapse(database: Database, load: Load) -> 
 
 
 @pytest.mark.parametrize("kind", ["smallint", "integer", "bigint"])
-@pytest.mark.long
 def test_an_integer_column_takes_integers_however_they_are_written(database: Database, kind: str) -> None:
     database.execute(f"CREATE TABLE t (id int, n {kind})")
     done = in_one_pass(database, "t.csv", "id,n\n1,1.0\n2,\n3,2.0\n4,02134\n5,+7\n6,1.5\n7,x\n8,1e2\n", INTO)
@@ -161,7 +159,6 @@ def test_an_integer_column_takes_integers_however_they_are_written(database: Dat
     assert done.rejected == [6, 7, 8]
 
 
-@pytest.mark.long
 def test_what_is_too_large_for_the_column_is_a_reject(database: Database, load: Load) -> None:
     database.execute("CREATE TABLE t (id int, n smallint, v varchar(3), c char(3))")
     done = load(
@@ -172,7 +169,6 @@ def test_what_is_too_large_for_the_column_is_a_reject(database: Database, load: 
 
 
 @pytest.mark.parametrize("declared", [INTO, "columns = [{ name = 'id' }, { name = 'n', type = 'numeric' }]"])
-@pytest.mark.long
 def test_a_number_is_not_rounded_to_the_columns_scale(database: Database, declared: str) -> None:
     database.execute("CREATE TABLE t (id int, n numeric(6, 2))")
     done = in_one_pass(database, "t.csv", "id,n\n1,1.239\n2,1.2300\n3,-12.5e-1\n4,1e-3\n5,7\n6,0.000\n", declared)
@@ -180,7 +176,6 @@ def test_a_number_is_not_rounded_to_the_columns_scale(database: Database, declar
     assert "would be rounded: the column keeps 2 digits" in done.rejects[0][2]
 
 
-@pytest.mark.long
 def test_an_ambiguous_date_is_a_reject_that_asks_for_a_format(database: Database, load: Load) -> None:
     database.execute("CREATE TABLE t (id int, d date, at timestamptz, days date[], hour time, span daterange)")
     done = load(
@@ -201,7 +196,6 @@ def test_an_ambiguous_date_is_a_reject_that_asks_for_a_format(database: Database
 @pytest.mark.parametrize(
     "table", [INTO, "columns = [{ name = 'id', type = 'integer' }, { name = 'v', type = 'timestamp' }]"]
 )
-@pytest.mark.long
 def test_a_column_without_zone_holds_utc(database: Database, load: Load, table: str) -> None:
     database.execute("CREATE TABLE t (id int, v timestamp)")
     moments = ["2024-01-01T12:00:00+02:00", "2024-01-01T12:00:00Z", "2024-01-01T12:00:00", "2024-01-01 23:30-0130"]
@@ -210,7 +204,6 @@ def test_a_column_without_zone_holds_utc(database: Database, load: Load, table: 
     assert column(database, "v") == [f"2024-01-01 {hour}:00:00" for hour in (10, 12, 12)] + ["2024-01-02 01:00:00"]
 
 
-@pytest.mark.long
 def test_a_declared_format_is_stored_as_the_column_is(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, v timestamp, d date)")
     table = (
@@ -221,7 +214,6 @@ def test_a_declared_format_is_stored_as_the_column_is(database: Database) -> Non
     assert database.execute("SELECT v::text, d::text FROM t") == [("2024-01-02 10:00:00", "2005-04-03")]
 
 
-@pytest.mark.long
 def test_seconds_are_not_rounded_to_the_columns_precision(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, v timestamptz(0), w timestamp)")
     text = "id,v,w\n1,2024-01-01T10:00:00.5Z,\n2,2024-01-01T10:00:00.000Z,\n3,,2024-01-01T10:00:00.123456789\n"
@@ -230,7 +222,6 @@ def test_seconds_are_not_rounded_to_the_columns_precision(database: Database) ->
 
 
 @pytest.mark.parametrize("key", ["t.csv", "t.jsonl"])
-@pytest.mark.long
 def test_types_that_only_the_database_reads_get_the_text_as_it_is(database: Database, load: Load, key: str) -> None:
     database.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
     database.execute("CREATE DOMAIN code AS text CHECK (VALUE ~ '^[0-9]{3}$')")
@@ -267,7 +258,6 @@ def test_types_that_only_the_database_reads_get_the_text_as_it_is(database: Data
     ]
 
 
-@pytest.mark.long
 def test_domains_are_held_as_the_type_below_them(database: Database) -> None:
     database.execute("CREATE DOMAIN label AS text; CREATE DOMAIN short AS label; CREATE DOMAIN price AS numeric(6,2)")
     database.execute("CREATE TABLE t (id int, v short, p price)")
@@ -285,7 +275,6 @@ CREATE TABLE t (id int, p price, l prices, c cents[], r centrange, m tsmultirang
 """
 
 
-@pytest.mark.long
 def test_parts_of_values_are_checked_by_their_own_types(database: Database, load: Load) -> None:
     database.execute(PARTS)
     good = {
@@ -331,7 +320,6 @@ def test_parts_of_values_are_checked_by_their_own_types(database: Database, load
 
 
 @pytest.mark.parametrize("mode", ["atomic = true", "mode = 'replace'", "mode = 'upsert'\nkey = ['id']"])
-@pytest.mark.long
 def test_parts_of_values_are_checked_in_every_mode(database: Database, mode: str) -> None:
     database.execute("CREATE TYPE price AS (amount numeric(6,2), day date)")
     database.execute("CREATE TABLE t (id int PRIMARY KEY, p price, m money)")
@@ -344,7 +332,6 @@ def test_parts_of_values_are_checked_in_every_mode(database: Database, mode: str
 # JSON
 
 
-@pytest.mark.long
 def test_json_strings_go_into_a_text_column_without_quotes(database: Database, load: Load) -> None:
     database.execute("CREATE TABLE t (id int, v text, n numeric)")
     values = ["abc", {"a": 1}, "x", 5, True, [1, "b"], "007"]
@@ -392,14 +379,12 @@ def test_json_numbers_keep_their_spelling_in_a_column_of_texts(
         assert database.execute("SELECT count(*) FROM t WHERE (b->>'n')::numeric = v::numeric") == [(len(rows),)]
 
 
-@pytest.mark.long
 def test_json_numbers_keep_their_spelling_also_behind_the_sample(database: Database, load: Load) -> None:
     text = "".join(f'{{"id":{n},"v":"x"}}\n' for n in range(MANY)) + '{"id":10100,"v":-0}\n{"id":10101,"v":1e5}\n'
     assert load(database, "t.jsonl", text).rejects == []
     assert late(database, "v") == ["-0", "1e5"]
 
 
-@pytest.mark.long
 def test_json_numbers_are_the_numbers_that_they_are_whatever_their_spelling(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, i int, n numeric, f float8)")
     rows = [("-0", "-0", "-0"), ("5", "1e5", "1e5"), ("1.0", "1.50", "1e-7"), ("1e5", "1", "1"), ("1", "1e-7", "2.50")]
@@ -410,7 +395,6 @@ def test_json_numbers_are_the_numbers_that_they_are_whatever_their_spelling(data
     assert column(database, "f") == ["-0", "100000", "1e-07", "2.5"]
 
 
-@pytest.mark.long
 def test_json_lists_go_into_arrays(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, v text[], n int[], j jsonb)")
     texts = ["a", 'b "c" \\ {d,e}', None, ""]
@@ -427,7 +411,6 @@ def test_json_lists_go_into_arrays(database: Database) -> None:
     ]
 
 
-@pytest.mark.long
 def test_json_keeps_its_text_in_a_column_of_type_json(database: Database) -> None:
     database.execute("CREATE TABLE t (id int, v json)")
     in_one_pass(database, "t.csv", 'id,v\n1,"{""a"":  1.0}"\n2,"""\\u00e9"""\n3,null\n', INTO)
@@ -435,7 +418,6 @@ def test_json_keeps_its_text_in_a_column_of_type_json(database: Database) -> Non
 
 
 @pytest.mark.parametrize("late_value", ['"x"', "1.5", "true", "[1]", '"007"'])
-@pytest.mark.long
 def test_behind_the_sample_a_json_value_of_another_type_is_a_reject(database: Database, late_value: str) -> None:
     text = "".join(f'{{"id":{n},"v":{n}}}\n' for n in range(MANY)) + f'{{"id":{MANY},"v":{late_value}}}\n'
     assert in_one_pass(database, "t.jsonl", text).rejected == [MANY + 1]
