@@ -91,6 +91,11 @@ class Peaks:
     emulator: int
     endpoint: str
     found: dict[str, int] = field(default_factory=dict)
+    _seen: dict[str, set[int]] = field(default_factory=dict)
+
+    def processes(self, name: str) -> int:
+        """The number of processes of a function that were seen."""
+        return len(self._seen[name])
 
     def look(self) -> None:
         self._note(EMULATOR, self.emulator)
@@ -105,6 +110,7 @@ class Peaks:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
         peak = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
         self.found[name] = max(peak, self.found.get(name, 0))
+        self._seen.setdefault(name, set()).add(process)
 
 
 @contextmanager

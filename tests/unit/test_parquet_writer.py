@@ -24,6 +24,7 @@ from penstock.destinations.parquet.record_batches import RecordBatches
 from penstock.destinations.parquet.row_groups import write_row_group
 from penstock.destinations.parquet.schema import LakeColumn, LakeSchema, LakeType, lake_type, schema_of
 from penstock.errors import InvalidTableError, PermanentError
+from penstock.limits import MIB
 from penstock.model.column import Column, ColumnType
 from penstock.model.data_file import ColumnStatistics
 from penstock.model.load import Rows
@@ -239,6 +240,16 @@ def test_row_groups_have_the_target_size_and_make_one_file() -> None:
     assert summary.columns[0].compressed_size == sum(
         read.metadata.row_group(n).column(0).total_compressed_size for n in range(4)
     )
+
+
+def test_the_memory_of_many_small_batches_is_counted() -> None:
+    columns = [Column(f"c{n}", T.INTEGER) for n in range(50)]
+    writer = ParquetFileWriter(lambda _: None, schema_of(columns), row_group_bytes=MIB)
+    row, _ = converted(columns, ["1"] * 50)
+    for _ in range(40):
+        writer.add(row)
+    assert writer.pending > 40 * 50 * 800
+    assert writer.rows == 40
 
 
 def test_batches_are_released_to_the_encoder() -> None:

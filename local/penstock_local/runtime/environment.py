@@ -97,10 +97,23 @@ class IngestEnvironment:
         env: Mapping[str, str] = MappingProxyType({}),
     ) -> Function:
         """The checkout's ingest function; ``env`` is added to its environment."""
+        return self.function("ingest", memory=memory, vcpus=vcpus, timeout=timeout, caps=caps, env=env)
+
+    def function(
+        self,
+        verb: str,
+        *,
+        memory: int = 128,
+        vcpus: float | None = None,
+        timeout: float = 900.0,
+        caps: CapMode = "auto",
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> Function:
+        """A function of the checkout, which uses the same resources; ``env`` is added to its environment."""
         root = checkout()
         return Function(
             "app.handler",
-            root / "functions" / "ingest",
+            root / "functions" / verb,
             layers=(root / "layers" / "penstock",),
             env={**self.environment, **env},
             memory=memory,

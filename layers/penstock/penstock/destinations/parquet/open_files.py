@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.destinations.parquet.file_store import StoredFile
-from penstock.destinations.parquet.file_writer import COMPRESSION, ROW_GROUP_BYTES, ParquetFileWriter
+from penstock.destinations.parquet.file_writer import COMPRESSION, ROW_GROUP_BYTES, ParquetFileWriter, memory_of
 from penstock.destinations.parquet.partitions import Key, Partition, folder
 from penstock.destinations.parquet.ports import LakeTable
 from penstock.destinations.parquet.span_files import SpanFile
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from arro3.core import RecordBatch
 
 LEAST_ROW_GROUP = 4 * MIB
+# Of the limit, the share that rows of partitioned tables take before they are distributed.
+_WAITING_SHARE = 8
 # Rows of Arrow take about so many times the bytes that they have in a file.
 _LIKELY_RATIO = 4
 # As arro3 names them. zstd(1) takes half the time of zstd(3), and 2 % more bytes.
@@ -45,11 +47,33 @@ class _OpenFile:
         return self.writer.size + self.writer.pending // _LIKELY_RATIO
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Rows of a table with partitions that are distributed together: the parts of many rows are larger, and few."""
+
+    table: LakeTable
+    batches: list[RecordBatch] = field(default_factory=list)
+    held: int = 0
+
+    def add(self, batch: RecordBatch) -> None:
+        self.batches.append(batch)
+        self.held += memory_of(batch)
+
+    def together(self) -> RecordBatch:
+        if len(self.batches) == 1:
+            return self.batches[0]
+        from arro3.core import Table  # noqa: PLC0415  # only where there are files
+
+        (whole,) = Table.from_batches(self.batches).combine_chunks().to_batches()
+        return whole
+
+
 class OpenFiles:
     """Distributes rows over files. ``open_stored(path)`` starts the file of a path below the place of a table.
 
-    Memory: all open files hold at most ``limit`` bytes. Above that, the one that holds most is ended; further rows of
-    its partition get another file. A span has at most `MOST_FILES` files.
+    Memory: all open files, and the rows that are not distributed yet, hold at most ``limit`` bytes. Above that, the
+    file that holds most is ended; further rows of its partition get another file. A span has at most `MOST_FILES`
+    files.
 
     ``renew`` is called before each file is ended: the requests for all of them may take longer than a lease.
     """
@@ -61,38 +85,56 @@ class OpenFiles:
         self._limit = limit
         self._renew = renew
         self._row_group = max(LEAST_ROW_GROUP, min(ROW_GROUP_BYTES, limit // 2))
+        self._waiting: dict[str, _Waiting] = {}
         self._open: dict[tuple[str, Key], _OpenFile] = {}
         self._ended: list[tuple[SpanFile, StoredFile]] = []
         self._count = 0
 
     def add(self, table: LakeTable, batch: RecordBatch) -> None:
-        """Write the rows of a batch. Raises InvalidTableError if they need too many files."""
+        """Write the rows of a batch, now or later. Raises InvalidTableError if they need too many files."""
+        if not table.partitions:
+            self._distribute(table, batch)
+            return
+        waiting = self._waiting.setdefault(table.name, _Waiting(table))
+        waiting.add(batch)
+        if sum(one.held for one in self._waiting.values()) >= self._limit // _WAITING_SHARE:
+            self._distribute_all()
+
+    def _distribute_all(self) -> None:
+        while self._waiting:
+            _, waiting = self._waiting.popitem()
+            self._distribute(waiting.table, waiting.together())
+
+    def _distribute(self, table: LakeTable, batch: RecordBatch) -> None:
         for key, part in _split(table, batch):
             file = self._open.get((table.name, key)) or self._begin(table, key)
             file.writer.add_batch(part.select(list(table.shown)) if table.shown else part)
             is_large = not table.is_file and file.size >= (table.file_size or FILE_SIZE)
             if is_large or file.writer.is_full:
                 self._end(file)
-        self._keep_limit()
+        self._keep_limit(self._limit // _WAITING_SHARE if table.partitions else 0)
 
     def add_empty(self, table: LakeTable) -> None:
         """Write a file without rows."""
         self._begin(table, ())
 
     def finish(self) -> tuple[SpanFile, ...]:
-        """End all files. Their bytes are then stored, and nobody sees them."""
+        """End all files. Their bytes are then stored, and nobody sees them. Raises as `add`."""
+        self._distribute_all()
         for file in list(self._open.values()):
             self._end(file)
         return tuple(file for file, _ in self._ended)
 
     def keep(self) -> None:
         """Leave what is stored to the record that names it."""
+        self._waiting.clear()
         self._open.clear()
         self._ended.clear()
 
     def discard(self) -> None:
         """Delete what is stored. Raises the first error, after all files were tried."""
         errors = []
+        self._waiting.clear()
         for stored in [file.stored for file in self._open.values()] + [stored for _, stored in self._ended]:
             try:
                 stored.discard()
@@ -133,8 +175,8 @@ class OpenFiles:
         self._ended.append((stored, file.stored))
         del self._open[file.table.name, file.key]
 
-    def _keep_limit(self) -> None:
-        while sum(file.held for file in self._open.values()) > self._limit:
+    def _keep_limit(self, waiting: int) -> None:
+        while sum(file.held for file in self._open.values()) > self._limit - waiting:
             self._end(max(self._open.values(), key=lambda file: file.held))
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LEAST_ROWS = 8 * MIB
+# The library itself.
+ARRO3_BYTES = 8 * MIB
 
 
 class ParquetLake:
@@ -65,8 +67,8 @@ class ParquetLake:
 
 
 def rows_limit(budget: Budget) -> int:
-    """Return the bytes of rows that open files may hold: what the parts on their way leave of the buffers."""
-    return max(LEAST_ROWS, budget.buffer_bytes - budget.uploads * part_size(budget))
+    """Return the bytes of rows that open files may hold: what arro3 and the parts on their way leave of the buffers."""
+    return max(LEAST_ROWS, budget.buffer_bytes - ARRO3_BYTES - budget.uploads * part_size(budget))
 
 
 @dataclass(frozen=True, slots=True)
