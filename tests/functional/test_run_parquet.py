@@ -215,3 +215,14 @@ def test_other_names_of_parquet_files_are_files_too(name: str, source: Path, tmp
     assert pq.read_table(tmp_path / name).num_rows == 3
     penstock.run(source, to=f"parquet:{tmp_path}/in/{name}")
     assert files(tmp_path / "in") == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "to"), [("x.avro", "x.csv"), ("x.parquet", "s3://lake/x.csv.gz"), ("x.csv", "x.xlsx")]
+)
+def test_a_copy_does_not_get_the_name_of_another_format(name: str, to: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("a\n1\n")
+    with pytest.raises(penstock.InvalidRouteError, match="are not converted to the format") as caught:
+        penstock.run(tmp_path / name, to=to if to.startswith("s3:") else tmp_path / to)
+    assert "FILE.parquet" in caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -212,6 +212,11 @@ def test_a_name_counts_in_the_namespace_around_it() -> None:
         (logical("bytes", "decimal", precision=3), long(0), "a decimal without bytes"),
         (ENUM, long(2), "symbol 2 of an enum that has 2"),
         (ENUM, long(-1), "symbol -1 of an enum that has 2"),
+        (
+            {"type": "map", "values": "long"},
+            long(2) + b"\x02a" + long(1) + b"\x02a" + long(2) + long(0),
+            "its map has the key 'a' twice",
+        ),
     ],
 )
 def test_what_cannot_be_represented_is_a_reject(kind: object, raw: bytes, reason: str) -> None:
@@ -387,6 +392,15 @@ def test_a_file_that_is_cut_off_anywhere_is_truncated(codec: str) -> None:
             CorruptSourceError,
             f"the block at byte {START + 2} cannot be decompressed: its CRC32 is not that of its bytes",
             START + 4,
+        ),
+        *(
+            (
+                header(PERSON) + block(2, encoded(PERSON, PEOPLE[:1]) + number + long(0)),
+                BadDocumentError,
+                "record 2 does not decode by the schema of the file: an integer of more than 64 bits",
+                START,
+            )
+            for number in (b"\x80" * 10 + b"\x00", b"\xff" * 9 + b"\x02")
         ),
         (header("string"), BadDocumentError, "the Avro file holds values of the type string, and no records", 18),
     ],

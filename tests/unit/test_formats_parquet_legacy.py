@@ -15,10 +15,11 @@ import pytest
 from parquet_files import parquet, rows_of
 from penstock.errors import BadSourceError, BlockTooLargeError
 from penstock.formats.parquet.footer import framed
-from penstock.formats.parquet.schema import CONVERTED, PHYSICAL, REPETITIONS
+from penstock.formats.parquet.schema import CONVERTED, PHYSICAL, REPETITIONS, LogicalType, SchemaNode
 from penstock.formats.parquet.thrift import BINARY, I32, I64, LIST, STRUCT, Elements, Struct
 from penstock.formats.parquet.thrift_reader import Reader
 from penstock.formats.parquet.thrift_writer import encode
+from penstock.formats.parquet.values import meaning_of
 
 Node = tuple[Any, ...]
 """Repetition, name, physical type or children, and a converted type if there is one."""
@@ -144,3 +145,9 @@ def test_sizes_that_no_file_has_are_refused_without_being_believed() -> None:
         meta.set(7, I64, (meta.integer(7) or 0) + shifted)
         with pytest.raises((BadSourceError, BlockTooLargeError)):
             rows_of(damaged[: start + shifted] + framed(encode(footer)))
+
+
+def test_decimals_with_more_places_than_digits_are_damage() -> None:
+    leaf = SchemaNode("x", ("x",), "INT32", logical=LogicalType("DECIMAL", scale=3, precision=2), leaf=0)
+    with pytest.raises(BadSourceError, match="'x' is damaged: its decimals have 3 places, but 2 digits"):
+        meaning_of(leaf)

@@ -13,13 +13,11 @@ from penstock.model.parse_options import Format, ParseOptions
 
 # Bytes in which a zip's first entries are searched.
 _HEAD = 64 * 1024
-# Formats that are read, where a text is expected.
-_READ = {unsupported.XLSX: Format.XLSX, unsupported.AVRO: Format.AVRO}
 _COMPRESSED_AGAIN = "Compress it once only."
 # Brotli has no magic, so only the name shows it.
 _BROTLI = "br"
 # Binary formats that are read under another name.
-_READ = {unsupported.XLSX: Format.XLSX, unsupported.PARQUET: Format.PARQUET}
+_READ = {unsupported.XLSX: Format.XLSX, unsupported.AVRO: Format.AVRO, unsupported.PARQUET: Format.PARQUET}
 
 
 def refuse_name(name: str, options: ParseOptions) -> None:

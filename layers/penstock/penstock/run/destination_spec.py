@@ -10,6 +10,8 @@ from penstock.codecs import strip_suffix
 from penstock.destinations import examples, find_destination
 from penstock.destinations.parquet.destination import PREFIX, is_file_name
 from penstock.errors import InvalidRouteError
+from penstock.formats.format import RecordFormat
+from penstock.formats.registry import format_by_suffix
 from penstock.limits import S3
 from penstock.model.route import DEFAULT_RATIO, Route
 from penstock.model.s3_uri import S3_SCHEME
@@ -42,7 +44,8 @@ class DestinationSpec:
     def of(self, source: str) -> DestinationSpec:
         """Return the destination of a source: a file with the name of a Parquet file is one, unless it is a copy.
 
-        Raises InvalidRouteError for a Parquet file that is to be compressed as a whole.
+        Raises InvalidRouteError for a Parquet file that is to be compressed as a whole, and for a copy that would have
+        the name of another format.
         """
         is_copy = is_file_name(strip_suffix(source))
         if is_file_name(self.to) and not find_foreign(self.to) and not is_copy:
@@ -53,7 +56,19 @@ class DestinationSpec:
                 f"--to {self.to}: a Parquet file is not compressed as a whole",
                 hint=f"Write --to {stripped}: its pages are compressed (--compression).",
             )
+        self._check_copy(source)
         return self
+
+    def _check_copy(self, source: str) -> None:
+        """Raises InvalidRouteError for a copy of a binary format under the name of another format, or the reverse."""
+        found, wanted = (_format_of(name) for name in (source, self.to))
+        if self.is_table or not found or not wanted or found.name == wanted.name:
+            return
+        if not (found.text_based and wanted.text_based):
+            raise InvalidRouteError(
+                f"--to {self.to}: the records of {source} are not converted to the format {wanted.name}",
+                hint=f"Load them into a table or FILE.parquet. To copy the bytes, name a file of {found.name}.",
+            )
 
     def route(self) -> Route:
         """Build the route. Raises InvalidRouteError, which names the field."""
@@ -86,6 +101,11 @@ class DestinationSpec:
         fields = Fields(given, f"--to {self.to}", "the command")
         plan = read_plan(fields, kind, name)
         return Route(NAME, (), self.to, codec=self.codec, store=kind.name, plan=plan)
+
+
+def _format_of(name: str) -> RecordFormat | None:
+    """The format that a name promises."""
+    return format_by_suffix(strip_suffix(name).rpartition("/")[2].rpartition(".")[2].lower())
 
 
 def find_foreign(to: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,8 @@ _FAMILIES: dict[type, str] = {
     date: "date",
     datetime: "time",
 }
+# The times since it have hashes that are the same in every process, as those of numbers.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Characters that are kept of the smallest and the largest text.
 SHOWN = 200
 
@@ -69,6 +71,8 @@ class ColumnProfile:
             self.least, self.most = self.least[:SHOWN], self.most[:SHOWN]
         if self._family == "number":
             self._counter.add_numbers(present)
+        elif self._family == "time":
+            self._counter.add_numbers(time - _EPOCH for time in present)
         else:
             self._counter.add_texts(present if self._family == "text" else map(str, set(present)))
 

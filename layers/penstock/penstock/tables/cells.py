@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 
 from penstock.model.column import Column, ColumnType
 from penstock.model.typed_text import JsonText
@@ -36,6 +37,21 @@ def getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
         return found
 
     return nested
+
+
+def column_getter(path: tuple[str, ...]) -> Callable[[Sequence[Mapping[str, object]]], list[object]]:
+    """A function that finds a field in each of the records."""
+    if len(path) != 1:
+        return lambda records: list(map(getter(path), records))
+    name = path[0]
+
+    def column(records: Sequence[Mapping[str, object]]) -> list[object]:
+        try:
+            return list(map(itemgetter(name), records))
+        except KeyError:  # some lack it
+            return [record.get(name) for record in records]
+
+    return column
 
 
 def plain_getter(path: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:

@@ -60,7 +60,8 @@ class FieldWatch:
             others = [name if is_told else f"#{place + 1}" for name, place in left_out]
             left = tuple(each for each in missing if each[0] != self.table.name)
             return FieldCounts.of(batch.count if others else 0, others, left, (self.table.name,))
-        records = cast("Sequence[Mapping[str, object]]", [row for row in batch.rows if isinstance(row, Mapping)])
+        rows = batch.rows if set(map(type, batch.rows)) == {dict} else [r for r in batch.rows if isinstance(r, Mapping)]
+        records = cast("Sequence[Mapping[str, object]]", rows)
         if not records:
             return FieldCounts(missing=tuple(missing))
         names: set[str] = set[str]().union(*records)

@@ -20,7 +20,7 @@ from penstock.model.record import Batch, Reject
 from penstock.model.table import Table
 from penstock.model.typed_text import Typed
 from penstock.model.xml_values import TextElement, UntypedRecord
-from penstock.tables.cells import as_texts, getter
+from penstock.tables.cells import as_texts, column_getter
 from penstock.tables.column_reader import ColumnReader, RejectReasons, default_of
 from penstock.tables.documents import JsonKind, WrittenJsonKind
 from penstock.tables.field_names import name_problems
@@ -62,7 +62,7 @@ class RowConverter:
         self.has_header = bool(names)
         self.positions = positions_of(table, self.fields, names) if names else []
         _refuse_raw(table, self.fields, self.positions)
-        self.getters = [getter(path_of(column)) for column in self.fields]
+        self.getters = [column_getter(path_of(column)) for column in self.fields]
         self.readers = [ColumnReader(column, table, self.form, json=not names) for column in self.columns]
         self.rescue = Rescue(table, names, also_used) if len(self.columns) < len(table.columns) else None
         if self.rescue:
@@ -164,7 +164,7 @@ class RowConverter:
         for position, reason in name_problems(records).items():
             faults.add(position, "", reason)
         for column, get in zip(self.fields, self.getters, strict=True):
-            values = list(map(get, records))
+            values = get(records)
             if (default := default_of(column)) is not None:
                 path = path_of(column)
                 values = [

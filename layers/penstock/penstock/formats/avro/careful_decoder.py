@@ -10,7 +10,7 @@ from penstock.formats.avro.decoded import UNDECODABLE, UndecodableError, Unfit, 
 from penstock.formats.avro.long import LONG, LOW_BITS
 from penstock.formats.avro.schema import Node
 from penstock.formats.avro.shape import Shape
-from penstock.formats.avro.values import Convert, scalar_conversion
+from penstock.formats.avro.values import Convert, add_to_map, scalar_conversion
 
 # Levels of values within values, where the data decides how deep they are.
 MOST_DEPTH = 100
@@ -31,6 +31,11 @@ class _Cursor:
     def reset(self) -> None:
         self.depth = self.empty = 0
         self.fault = self.field = self.fault_field = ""
+
+    def reject(self, reason: str) -> None:
+        """Note why the record is rejected. The first reason counts."""
+        if not self.fault:
+            self.fault, self.fault_field = reason, self.field
 
     def long(self) -> int:
         number = shift = 0
@@ -155,11 +160,14 @@ class CarefulDecoder:
 
         def read(cursor: _Cursor) -> object:
             _deeper(cursor)
-            values = {}
+            values: dict[str, object] = {}
             for count in _counts(cursor):
                 for _ in range(count):
-                    name = _string(cursor)
-                    values[name] = reader(cursor)
+                    name, value = _string(cursor), reader(cursor)
+                    try:
+                        add_to_map(values, name, value)
+                    except ValueError as error:
+                        cursor.reject(str(error))
             cursor.depth -= 1
             return values
 
@@ -210,8 +218,7 @@ def _converting(read: _Read, convert: Convert | None) -> _Read:
         try:
             return convert(value)
         except ValueError as error:
-            if not cursor.fault:
-                cursor.fault, cursor.fault_field = str(error), cursor.field
+            cursor.reject(str(error))
             return None
 
     return converted

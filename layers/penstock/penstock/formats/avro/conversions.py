@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from penstock.formats.avro.decoded import Unfit
 from penstock.formats.avro.schema import Node
 from penstock.formats.avro.shape import class_of
-from penstock.formats.avro.values import Convert, scalar_conversion
+from penstock.formats.avro.values import Convert, add_to_map, scalar_conversion
 
 
 def any_ambiguous(nodes: list[Node]) -> bool:
@@ -48,8 +48,7 @@ class Conversions:
                 convert = self.of(node.parts[0])
                 return partial(_convert_items, convert) if convert else None
             case "map":
-                convert = self.of(node.parts[0])
-                return partial(_convert_values, convert) if convert else None
+                return partial(_map_of, self.of(node.parts[0]))
         return scalar_conversion(node)
 
     def of_fields(self, node: Node) -> list[tuple[str, Convert]]:
@@ -72,8 +71,12 @@ def _convert_items(convert: Convert, value: object) -> object:
     return [convert(item) for item in value]  # type: ignore[attr-defined]
 
 
-def _convert_values(convert: Convert, value: object) -> object:
-    return {name: convert(item) for name, item in value.items()}  # type: ignore[attr-defined]
+def _map_of(convert: Convert | None, pairs: object) -> object:
+    """The map of pairs of keys and values. Raises ValueError if it has a key twice."""
+    found: dict[str, object] = {}
+    for pair in cast("list[dict[str, Any]]", pairs):
+        add_to_map(found, pair["key"], convert(pair["value"]) if convert else pair["value"])
+    return found
 
 
 def record_conversion(top: Node, conversions: Conversions) -> Convert | None:

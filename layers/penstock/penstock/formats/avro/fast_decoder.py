@@ -8,15 +8,20 @@ from io import BytesIO
 from typing import Any
 
 from penstock.formats.avro.conversions import Conversions, record_conversion
-from penstock.formats.avro.decoded import UNDECODABLE, UndecodableError, reason_of
-from penstock.formats.avro.long import write_long
+from penstock.formats.avro.decoded import UNDECODABLE, Decoder, UndecodableError, reason_of
+from penstock.formats.avro.long import may_hold_too_long, write_long
 from penstock.formats.avro.schema import Node
 
 
 class FastDecoder:
-    """Decodes by fastavro, which never sees the schema of the file, but one of the same layout that is valid."""
+    """Decodes by fastavro, which never sees the schema of the file, but one of the same layout that is valid.
 
-    def __init__(self, top: Node) -> None:
+    fastavro takes integers of any length and cuts them: data that may hold one of more than 64 bits is left to
+    ``careful``.
+    """
+
+    def __init__(self, top: Node, careful: Decoder) -> None:
+        self._careful = careful
         from fastavro import parse_schema, schemaless_reader  # noqa: PLC0415  # only a source in Avro needs it
 
         plain = _layout(top, {})
@@ -32,6 +37,8 @@ class FastDecoder:
             raise UndecodableError(reason_of(error)) from None
 
     def all(self, data: bytes, count: int) -> list[object]:
+        if may_hold_too_long(data):
+            return self._careful.all(data, count)
         # As the items of one array: a call for each record takes a quarter longer.
         # An array without items has no second count.
         stream = BytesIO(b"".join((write_long(count), data, b"\0" if count else b"")))
@@ -43,6 +50,9 @@ class FastDecoder:
         return records  # type: ignore[return-value]
 
     def each(self, data: bytes, count: int) -> Iterator[tuple[object, int]]:
+        if may_hold_too_long(data):
+            yield from self._careful.each(data, count)
+            return
         stream = BytesIO(data)
         convert = self._convert
         for _ in range(count):
@@ -67,8 +77,13 @@ def _layout(node: Node, known: dict[int, str]) -> Any:
             layout = {"type": "fixed", "name": name, "size": node.size}
         case "union":
             layout = [_layout(branch, known) for branch in node.branches]
-        case "array" | "map":
-            layout = {"type": node.kind, "items" if node.kind == "array" else "values": _layout(node.parts[0], known)}
+        case "array":
+            layout = {"type": "array", "items": _layout(node.parts[0], known)}
+        case "map":
+            # The same bytes are an array of pairs, which shows keys that are there twice.
+            pair = [{"name": "key", "type": "string"}, {"name": "value", "type": _layout(node.parts[0], known)}]
+            known[id(pair)] = f"r{len(known)}"
+            layout = {"type": "array", "items": {"type": "record", "name": known[id(pair)], "fields": pair}}
         case _:
             layout = "int" if node.kind == "enum" else node.kind
     return layout

@@ -7,6 +7,17 @@ LONG = 10
 LOW_BITS = 0x7F
 
 
+# Of each byte: whether another one follows in a long, or else whether it fits as the last one of LONG bytes.
+_KINDS = bytes(0 if byte <= 1 else 1 if byte <= LOW_BITS else 2 for byte in range(256))
+_TOO_LONG = (bytes([2] * LONG), bytes([2] * (LONG - 1) + [1]))
+
+
+def may_hold_too_long(data: bytes) -> bool:
+    """Whether data has bytes that would be a long of more than 64 bits, if they were one and not text or a number."""
+    kinds = data.translate(_KINDS)
+    return any(bytes_ in kinds for bytes_ in _TOO_LONG)
+
+
 def parse_long(data: bytes, at: int) -> tuple[int, int]:
     """Return the long that begins here, and where it ends; 0 if it does not end within the data and LONG bytes."""
     number = shift = 0

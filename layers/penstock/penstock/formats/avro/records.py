@@ -17,6 +17,7 @@ from penstock.formats.avro.shape import Shape, all_nodes
 def decoder_for(top: Node, shape: Shape) -> Decoder:
     """Return the decoder for a schema."""
     nodes = all_nodes(top)
+    careful = CarefulDecoder(top, shape)
     if shape.is_recursive or shape.repeats_nothing(nodes) or not shape.least(top) or any_ambiguous(nodes):
-        return CarefulDecoder(top, shape)
-    return FastDecoder(top)
+        return careful
+    return FastDecoder(top, careful)

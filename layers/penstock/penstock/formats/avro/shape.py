@@ -39,7 +39,7 @@ _CLASSES = {
     "fixed": bytes,
     "string": str,
     "array": list,
-    "map": dict,
+    "map": list,  # of pairs
     "record": dict,
     "null": type(None),
 }

@@ -36,6 +36,13 @@ def scalar_conversion(node: Node) -> Convert | None:
     return _of_time(node.logical)
 
 
+def add_to_map(values: dict[str, object], key: str, value: object) -> None:
+    """Add a value to a map. Raises ValueError if it has the key already."""
+    if key in values:
+        raise ValueError(f"its map has the key {key[:60]!r} twice")
+    values[key] = value
+
+
 def _of_time(logical: str) -> Convert | None:
     what, _, unit = logical.rpartition("-")
     match what:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from penstock.errors import BlockTooLargeError, ChecksumMismatchError, CorruptSourceError
+from penstock.formats.parquet.hadoop_lz4 import with_lz4_frame
 from penstock.formats.parquet.row_groups import ColumnChunk
-from penstock.formats.parquet.thrift import Struct
+from penstock.formats.parquet.thrift import I32, Struct
 from penstock.formats.parquet.thrift_reader import Reader
+from penstock.formats.parquet.thrift_writer import encode
 from penstock.limits import KIB, MIB
 
 # A header has statistics of up to two values. Writers cut these, or leave them out, where they are long.
@@ -21,6 +24,8 @@ _HEADER, _LONGEST_HEADER = 8 * KIB, 1 * MIB
 
 _DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)
 _TYPE, _UNCOMPRESSED, _COMPRESSED, _CRC = range(1, 5)
+# Fields of data pages of the second version: bytes of the two kinds of levels, and whether the values are compressed.
+_LEVELS, _IS_COMPRESSED = (5, 6), 7
 _HELD: Final = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}
 _VALUES = 1
 _UNSIGNED: Final = 0xFFFFFFFF
@@ -46,7 +51,7 @@ def check_pages(descriptor: int, start: int, chunk: ColumnChunk, room: int) -> P
     values = largest = dictionary = 0
     value = entry = 0.0
     while at < end and values < chunk.values:
-        header, at = _header(descriptor, at, end, shift)
+        header, at = read_header(descriptor, at, end, shift)
         kind = header.integer(_TYPE)
         stored, size = header.integer(_COMPRESSED), header.integer(_UNCOMPRESSED)
         if kind is None or size is None or stored is None or size < 0 or not 0 <= stored <= end - at:
@@ -77,8 +82,28 @@ def check_pages(descriptor: int, start: int, chunk: ColumnChunk, room: int) -> P
     return PageSizes(largest + dictionary, value + entry)
 
 
-def _header(descriptor: int, at: int, end: int, shift: int) -> tuple[Struct, int]:
-    """The header of the page at ``at``, and where the page begins behind it."""
+def reframed(descriptor: int, start: int, chunk: ColumnChunk) -> Iterator[tuple[bytes, bool]]:
+    """Yield each page of a checked chunk of the codec LZ4 with its header, and whether it is changed: one of several
+    blocks has LZ4's own frame (see `hadoop_lz4`). Memory: one page, twice."""
+    at, end = start, start + chunk.compressed
+    while at < end:
+        header, at = read_header(descriptor, at, end, chunk.start - start)
+        stored, size = header.integer(_COMPRESSED) or 0, header.integer(_UNCOMPRESSED) or 0
+        page = os.pread(descriptor, stored, at)
+        at += stored
+        second = header.struct(_HELD[_DATA_2])
+        plain = sum(second.integer(id_) or 0 for id_ in _LEVELS) if second else 0
+        if second and second.flag(_IS_COMPRESSED) is False:
+            plain = stored
+        framed = page[:plain] + with_lz4_frame(page[plain:], size - plain)
+        if framed != page:
+            header.set(_COMPRESSED, I32, len(framed))
+            header.remove(_CRC)
+        yield encode(header) + framed, framed != page
+
+
+def read_header(descriptor: int, at: int, end: int, shift: int) -> tuple[Struct, int]:
+    """The header of the page at ``at``, and where the page begins behind it. Raises CorruptSourceError."""
     size = _HEADER
     while True:
         data = os.pread(descriptor, min(size, end - at), at)

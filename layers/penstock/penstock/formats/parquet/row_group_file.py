@@ -7,12 +7,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from penstock.errors import BlockTooLargeError, CorruptSourceError, TruncatedSourceError
 from penstock.formats.parquet.footer import MAGIC
-from penstock.formats.parquet.pages import check_pages
+from penstock.formats.parquet.pages import check_pages, reframed
 from penstock.formats.parquet.physical import file_end
 from penstock.formats.parquet.row_groups import ColumnChunk, RowGroup
 from penstock.formats.parquet.schema import SchemaNode
@@ -21,6 +22,8 @@ from penstock.model.source import RangeReader
 
 # Bytes between two chunks that are read along: a request costs as much CPU as receiving 4 MiB, and more time.
 GAP = 1 * MIB
+# The deprecated codec LZ4 means several ways of framing.
+_HADOOP = "LZ4"
 
 Placed = tuple[ColumnChunk, int]
 """A column chunk, and where it lies in the file."""
@@ -64,10 +67,12 @@ class RowGroupFile:
         for run in _runs(placed):
             self._copy(run)
         record, memory = 0.0, 0
-        for chunk, start in placed:
+        for number, (chunk, start) in enumerate(placed):
             sizes = check_pages(self.descriptor, start, chunk, self._room)
             record += max(sizes.value, 8) * max(1.0, chunk.values / group.rows)
             memory += sizes.memory
+            if chunk.codec == _HADOOP:
+                placed[number], at = self._reframe(chunk, start, at)
         if memory > self._room:
             raise BlockTooLargeError(
                 f"the pages of {len(placed):,} columns need {-(-memory // MIB):,} MiB of memory to be decoded; "
@@ -75,6 +80,19 @@ class RowGroupFile:
             )
         self._write(file_end(self._columns, placed, group.rows), at)
         return record
+
+    def _reframe(self, chunk: ColumnChunk, start: int, at: int) -> tuple[Placed, int]:
+        """Write the pages of a chunk once more, behind all others, if some have to be changed. Return the chunk with
+        its place, and where the file ends."""
+        end, is_changed = at, False
+        for page, changed in reframed(self.descriptor, start, chunk):
+            self._write(page, end)
+            end += len(page)
+            is_changed = is_changed or changed
+        if is_changed:
+            return (replace(chunk, compressed=end - at), at), end
+        self._file.truncate(at)
+        return (chunk, start), at
 
     def _copy(self, run: Sequence[Placed]) -> None:
         """Copy chunks that lie together, with one request."""

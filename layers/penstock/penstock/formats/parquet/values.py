@@ -80,6 +80,12 @@ def meaning_of(leaf: SchemaNode) -> Meaning:
         if not 0 <= logical.scale <= _MOST_PLACES:
             raise BadDocumentError(f"column {'.'.join(leaf.path)!r} has {logical.scale} decimal places", offset=0)
         read = _decimal(logical.scale, is_bytes=not leaf.physical.startswith("INT"))
+        if logical.scale > logical.precision:
+            raise BadDocumentError(
+                f"column {'.'.join(leaf.path)!r} is damaged: its decimals have {logical.scale} places, but "
+                f"{logical.precision} digits",
+                offset=0,
+            )
         if not max(1, logical.scale) <= logical.precision <= _MOST_DIGITS:
             return Meaning(ColumnType.NUMERIC, read)
         return Meaning(ColumnType.NUMERIC, read, logical.precision, logical.scale)
@@ -174,9 +180,13 @@ def _day(days: int) -> str:
     return f"{near.year + 400 * cycles:+05d}-{near.month:02d}-{near.day:02d}"
 
 
-@lru_cache(4096)
+@lru_cache(1440)
+def _minute(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
 def _clock(second: int) -> str:
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+    return f"{_minute(second // 60)}:{second % 60:02d}"
 
 
 def _fraction(part: int, digits: int) -> str:
