@@ -22,7 +22,7 @@ export PENSTOCK_RUNTIME PENSTOCK_ARCHITECTURE
 export PENSTOCK_PYTHON := $(CURDIR)/$(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo local sam-local check checks test tests verify contract-localstack lint types validate build docs bench release faults permission-removal audit fuzz night clean
+.PHONY: simulate-long help setup tools demo local sam-local check checks test tests verify contract-localstack lint types validate build docs bench release faults simulate permission-removal audit fuzz night clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -126,6 +126,14 @@ FAULTS ?= --runs 500 --seed 1
 faults: tools ## Run 500 jobs with failing connections, services and processes, by seed, and check every result
 	@$(VENV)/python -m faults $(FAULTS)
 
+# One history: make simulate SEED=20887
+SIMULATE ?= --runs 2000
+simulate: $(INSTALLED) ## Run 2,000 histories of whole jobs in one process, with everything that can go wrong, by seed
+	@$(VENV)/python -m simulation $(if $(SEED),--seed $(SEED),$(SIMULATE))
+
+simulate-long: SIMULATE := --runs 100000
+simulate-long: simulate
+
 audit: tools ## Check packages that ship for vulnerabilities and licences, and scan the template; needs the network
 	@$(SAM) validate --lint
 	@$(VENV)/python -m penstock_local.audit
@@ -139,7 +147,7 @@ fuzz: $(INSTALLED) ## Read damaged input of every kind and check that it is reje
 permission-removal: tools ## Take every right of every role away, one by one, and check that a job notices
 	@$(VENV)/python -m faults.permission_removal
 
-night: fuzz faults permission-removal ## Run what takes hours: fuzzing, 500 jobs with faults, every role with one right less
+night: fuzz faults simulate-long permission-removal ## Run what takes hours: fuzzing, 500 jobs with faults, 100,000 histories, every role with one right less
 
 clean: ## Remove everything that was built or installed
 	rm -rf .venv .tools site .aws-sam .penstock build dist penstock.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ WORKERS = 2
 ALL_RETRIES = 1_000
 
 State = Mapping[str, Any]
+Together = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
 
 class _Failed(Exception):  # noqa: N818  # a failed task, not an error of this module
@@ -27,7 +29,8 @@ class _Failed(Exception):  # noqa: N818  # a failed task, not an error of this m
 
 
 class StateMachineRunner:
-    """``invoke`` calls a function, ``read`` reads a file of the work bucket, ``wait`` lets seconds pass.
+    """``together`` calls several tasks at once, as a Map does, and returns their results or errors.
+    ``invoke`` calls a function, ``read`` reads a file of the work bucket, ``wait`` lets seconds pass.
     ``meanwhile`` runs other executions while this one waits. ``retries`` limits every retrier of the definition."""
 
     def __init__(
@@ -37,7 +40,10 @@ class StateMachineRunner:
         wait: Callable[[float], None],
         meanwhile: Callable[[], None],
         retries: int = ALL_RETRIES,
+        *,
+        together: Together | None = None,
     ) -> None:
+        self._together = together or _in_threads
         self._retries = retries
         self._states: Mapping[str, State] = json.loads(DEFINITION.read_text())["States"]
         self._invoke = invoke
@@ -91,15 +97,15 @@ class StateMachineRunner:
         location = _filled(state["ItemReader"]["Parameters"], data)
         items = [json.loads(line) for line in self._read(location["Bucket"], location["Key"]).splitlines()]
         inner = next(iter(state["ItemProcessor"]["States"].values()))
-        with ThreadPoolExecutor(WORKERS) as pool:
-            done = [pool.submit(self._task, inner, _filled(state["ItemSelector"], data, item)) for item in items]
-        failed = [error for one in done if (error := one.exception())]
+        selector = state["ItemSelector"]
+        done = self._together([partial(self._task, inner, _filled(selector, data, item)) for item in items])
+        failed = [one for one in done if isinstance(one, BaseException)]
         for error in failed:
             if not isinstance(error, _Failed):
                 raise error
         if failed:
             raise _Failed("States.ExceedToleratedFailureThreshold", "an item failed")
-        return [one.result() for one in done]
+        return done
 
     def _choose(self, state: State, data: Mapping[str, Any]) -> str:
         for choice in state["Choices"]:
@@ -112,6 +118,12 @@ class StateMachineRunner:
             if _look(choice["Variable"], data) == wanted:
                 return str(choice["Next"])
         return str(state["Default"])
+
+
+def _in_threads(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        done = [pool.submit(task) for task in tasks]
+    return [one.exception() or one.result() for one in done]
 
 
 def _retriers(state: State, answer: InvocationResult) -> Iterator[tuple[int, State]]:

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from contract.object_backends import LOCALSTACK, MOTO, Endpoint, MemoryBackend, ObjectBackend, S3Backend
+from contract.object_backends import (
+    LOCALSTACK,
+    MOTO,
+    Endpoint,
+    MemoryBackend,
+    ObjectBackend,
+    S3Backend,
+    SimulatedBackend,
+)
 from penstock_local.account import emulator_only
 from penstock_local.localstack import localstack as localstack_only
 from service_models import shared_service_models
@@ -39,9 +47,11 @@ def localstack(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
         yield Endpoint(account.endpoint)
 
 
-@pytest.fixture(params=["memory", MOTO, "emulator", LOCALSTACK])
+@pytest.fixture(params=["memory", MOTO, "emulator", "simulated", LOCALSTACK])
 def objects(request: pytest.FixtureRequest) -> ObjectBackend:
     if request.param == "memory":
         return MemoryBackend()
+    if request.param == "simulated":
+        return SimulatedBackend()
     endpoint: Endpoint = request.getfixturevalue(request.param)
     return S3Backend(endpoint.client("s3"), strict_completion=request.param != "moto")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import boto3
 import pytest
 from botocore.credentials import Credentials
+from simulation.s3 import MemoryS3
 
 from lengths import long
 from penstock.aws.backoff import Backoff
@@ -126,6 +127,14 @@ class S3Backend:
 
     def begin_upload(self, target: Target) -> None:
         self.client.create_multipart_upload(Bucket=target.bucket, Key=target.key)
+
+
+class SimulatedBackend(S3Backend):
+    """The S3 adapter on S3 in memory, as the simulator runs it."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryS3(), strict_completion=True)
+        self.store = S3ObjectStore(self.client, BUDGET, plan=PLAN, backoff=Backoff(base=0))
 
 
 @dataclass(frozen=True)

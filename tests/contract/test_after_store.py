@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import boto3
 import pytest
 from moto import mock_aws
+from simulation.dynamodb import MemoryDynamoDB
 
 from contract.test_job_store import FAILURE, JOB, RECEIPT, ROUTE, SOURCE, Clock, create_table
 from penstock.aws.jobs_table.after_items import FIRST_CHECK_SECONDS, after_key
@@ -83,12 +84,24 @@ def dynamodb(clock: Clock) -> Iterator[Stores]:
         )
 
 
+def simulated(clock: Clock) -> Iterator[Stores]:
+    """The adapters on DynamoDB in memory, as the simulator runs them."""
+    client: Any = MemoryDynamoDB(clock)
+    create_table(client)
+    given: dict[str, Any] = {"retention_days": 90, "clock": clock}
+    yield Stores(
+        DynamoJobStore(client, "jobs", **given),
+        DynamoAfterStore(client, "jobs", **given),
+        DynamoOpenJobs(client, "jobs", **given),
+    )
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=[memory, dynamodb], ids=lambda backend: str(backend.__name__))
+@pytest.fixture(params=[memory, dynamodb, simulated], ids=lambda backend: str(backend.__name__))
 def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
     backend: Callable[[Clock], Iterator[Stores]] = request.param
     yield from backend(clock)

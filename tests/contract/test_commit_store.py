@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from simulation.dynamodb import MemoryDynamoDB
 
 from committed_jobs import RECEIPT, job_of
 from contract.test_job_store import FAILURE, Clock, create_table
@@ -72,7 +74,16 @@ def dynamodb(clock: Clock) -> Iterator[Stores]:
         yield Stores(jobs, commits, DynamoOpenJobs(client, "jobs", retention_days=90, clock=clock), clock)
 
 
-@pytest.fixture(params=[memory, dynamodb], ids=lambda backend: str(backend.__name__))
+def simulated(clock: Clock) -> Iterator[Stores]:
+    """The adapters on DynamoDB in memory, as the simulator runs them."""
+    client: Any = MemoryDynamoDB(clock)
+    create_table(client)
+    jobs = DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+    commits = DynamoCommitStore(client, "jobs", retention_days=90, clock=clock)
+    yield Stores(jobs, commits, DynamoOpenJobs(client, "jobs", retention_days=90, clock=clock), clock)
+
+
+@pytest.fixture(params=[memory, dynamodb, simulated], ids=lambda backend: str(backend.__name__))
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     backend: Callable[[Clock], Iterator[Stores]] = request.param
     yield from backend(Clock())

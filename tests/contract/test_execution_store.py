@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from simulation.dynamodb import MemoryDynamoDB
 
 from contract.object_backends import Endpoint
 from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table, table_on
@@ -69,12 +70,22 @@ def dynamodb(clock: Clock) -> Iterator[Stores]:
         )
 
 
+def simulated(clock: Clock) -> Iterator[Stores]:
+    """The adapter on DynamoDB in memory, as the simulator runs it."""
+    client: Any = MemoryDynamoDB(clock)
+    create_table(client)
+    yield Stores(
+        DynamoJobStore(client, "jobs", retention_days=90, clock=clock),
+        DynamoExecutionStore(client, "jobs", retention_days=90, clock=clock, sleep=lambda _: None),
+    )
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=[memory, dynamodb], ids=lambda backend: str(backend.__name__))
+@pytest.fixture(params=[memory, dynamodb, simulated], ids=lambda backend: str(backend.__name__))
 def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
     backend: Callable[[Clock], Iterator[Stores]] = request.param
     yield from backend(clock)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
+from simulation.dynamodb import MemoryDynamoDB
 
 from contract.object_backends import Endpoint
 from penstock.aws.dynamodb_client import EncodedPuts
@@ -80,7 +81,14 @@ def dynamodb(clock: Clock) -> Iterator[JobStore]:
         yield DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
 
 
-@pytest.fixture(params=[memory, dynamodb], ids=lambda backend: str(backend.__name__))
+def simulated(clock: Clock) -> Iterator[JobStore]:
+    """The adapter on DynamoDB in memory, as the simulator runs it."""
+    client: Any = MemoryDynamoDB(clock)
+    create_table(client)
+    yield DynamoJobStore(client, "jobs", retention_days=90, clock=clock)
+
+
+@pytest.fixture(params=[memory, dynamodb, simulated], ids=lambda backend: str(backend.__name__))
 def store(request: pytest.FixtureRequest, clock: Clock) -> Iterator[JobStore]:
     backend: Callable[[Clock], Iterator[JobStore]] = request.param
     yield from backend(clock)

@@ -16,7 +16,7 @@ from benchmarks.s3_server import s3_server
 from botocore.awsrequest import AWSResponse
 from urllib3.util import wait_for_read
 
-from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend
+from contract.object_backends import MemoryBackend, ObjectBackend, S3Backend, SimulatedBackend
 from penstock.aws.s3.direct import S3Endpoint
 from penstock.aws.s3.small_reader import S3SmallReader
 from penstock.delivery.ports import ObjectReader
@@ -32,6 +32,8 @@ def credentials() -> Any:
 
 @pytest.fixture
 def reader(objects: ObjectBackend) -> ObjectReader:
+    if isinstance(objects, SimulatedBackend):
+        return S3SmallReader(objects.client, None)  # by the client, as without credentials
     if isinstance(objects, S3Backend):
         return S3SmallReader(objects.client, credentials())
     assert isinstance(objects, MemoryBackend)

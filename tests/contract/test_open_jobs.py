@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from simulation.dynamodb import MemoryDynamoDB
 
 from contract.object_backends import MOTO
 from contract.test_job_store import FAILURE, JOB, RECEIPT, SOURCE, Clock, create_table, several, table_on
@@ -60,6 +62,13 @@ def dynamodb(clock: Clock) -> Iterator[Stores]:
         yield stores_of(client, clock)
 
 
+def simulated(clock: Clock) -> Iterator[Stores]:
+    """The adapters on DynamoDB in memory, as the simulator runs them."""
+    client: Any = MemoryDynamoDB(clock)
+    create_table(client)
+    yield stores_of(client, clock)
+
+
 def stores_of(client: object, clock: Clock) -> Stores:
     given = {"retention_days": 90, "clock": clock}
     return Stores(
@@ -76,13 +85,17 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", MOTO, "emulator"])
+@pytest.fixture(params=["memory", MOTO, "emulator", "simulated"])
 def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
     if request.param == "emulator":
         with table_on(request.getfixturevalue("emulator")) as client:
             yield stores_of(client, clock)
         return
-    backend: Callable[[Clock], Iterator[Stores]] = {"memory": memory, "moto": dynamodb}[request.param]
+    backend: Callable[[Clock], Iterator[Stores]] = {
+        "memory": memory,
+        "moto": dynamodb,
+        "simulated": simulated,
+    }[request.param]
     yield from backend(clock)
 
 

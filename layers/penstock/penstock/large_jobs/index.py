@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.delivery.decoding import naming
@@ -32,6 +34,7 @@ class IndexStep:
     sizes: Sizes
     margin: float
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    clock: Callable[[], float] = time.monotonic
 
     def __call__(self, job_id: str, execution: str, item: object, deadline: Deadline) -> dict[str, object]:
         """Resume the index, or survey the piece ``item``, if given. Returns whether it is done."""
@@ -40,7 +43,7 @@ class IndexStep:
         job = spec.job
         piece = None if item is None else from_plain(Piece, item)
         unit = 0 if piece is None else piece.number
-        heartbeat = UnitHeartbeat(self.executions, execution, Stage.READ, unit, self.heartbeat_seconds)
+        heartbeat = UnitHeartbeat(self.executions, execution, Stage.READ, unit, self.heartbeat_seconds, self.clock)
         with naming(job.source):
             if piece is not None:
                 surveying.survey_piece(self.objects, folder, piece, heartbeat)

@@ -1,0 +1,101 @@
+"""What a history consists of, drawn from its seed: uploads, users, deployments, and what may go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from simulation.chaos import ALL, MARKS, Fault
+
+ROUTES = """
+[[route]]
+name = "copy"
+match = "in/*.csv"
+destination = "s3://{destination_bucket}/{bucket}/{key}"
+
+[[route]]
+name = "decompress"
+match = "in/*.gz"
+destination = "s3://{destination_bucket}/{bucket}/{stem}"
+"""
+
+# Of the events between services, beside the faults of requests.
+DUPLICATES, REORDER, LOST_EVENTS, SKEW, LAG, COPIES = "duplicates", "reordering", "lost events", "skew", "lag", "copies"
+# Somebody else writes or deletes the object at a destination, while an upload to it is open.
+WRITERS = "other writers"
+DISTURBANCES = (DUPLICATES, REORDER, LOST_EVENTS, SKEW, LAG, COPIES, WRITERS)
+STOP, REDRIVE, DELETE, DEPLOY = "stop", "redrive", "delete", "deploy"
+ACTS = (STOP, REDRIVE, DELETE, DEPLOY)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Something is uploaded ``at`` so many seconds."""
+
+    at: float
+    bucket: str
+    key: str
+    form: str
+    size: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A user, or an operator, does something."""
+
+    at: float
+    what: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A history. ``seconds`` is what a request takes on average; ``limit`` the seconds of an invocation."""
+
+    seed: int
+    uploads: tuple[Upload, ...]
+    acts: tuple[Act, ...]
+    kinds: frozenset[Fault]
+    disturbances: frozenset[str]
+    marks: frozenset[str]
+    rate: float
+    most_faults: int
+    seconds: float
+    limit: float
+    batch: int
+
+
+def plan_of(seed: int) -> Plan:
+    """Draw a plan."""
+    draw = Random(f"plan {seed}")
+    keys = [f"in/{name}.{suffix}" for name, suffix in (("a", "csv"), ("b", "csv.gz"), ("c", "csv.gz"))]
+    keys = draw.sample(keys, draw.choice((1, 1, 2, 3)))
+    uploads = tuple(_upload(draw, number, keys) for number in range(draw.choice((1, 1, 2, 2, 3, 4))))
+    return Plan(
+        seed=seed,
+        uploads=uploads,
+        acts=tuple(_act(draw) for _ in range(draw.choice((0, 0, 0, 1, 1, 2, 3)))),
+        kinds=frozenset(one for one in ALL if draw.random() < draw.choice((0.2, 0.6, 0.9))),
+        disturbances=frozenset(one for one in DISTURBANCES if draw.random() < 0.35),
+        marks=frozenset(one for one in sorted(MARKS) if draw.random() < 0.4),
+        rate=draw.choice((0.0, 0.003, 0.01, 0.03, 0.1)),
+        most_faults=draw.choice((1, 2, 3, 5, 8, 13, 30)),
+        seconds=draw.choice((0.01, 0.02, 0.05, 0.5, 3.0)),
+        limit=draw.choice((900.0, 900.0, 300.0, 120.0)),
+        batch=draw.choice((1, 1, 5)),
+    )
+
+
+def _upload(draw: Random, number: int, keys: list[str]) -> Upload:
+    key = draw.choice(keys)
+    forms = ("plain",) if key.endswith(".csv") else ("gzip", "gzip", "gzip", "members", "damaged")
+    size = draw.choice((1_500, 1_500, 14_000, 14_000))
+    bucket = draw.choice(("drops", "drops", "plain-drops"))
+    return Upload(
+        draw.choice((0.0, draw.uniform(0, 3), draw.uniform(0, 4_000))), bucket, key, draw.choice(forms), size, number
+    )
+
+
+def _act(draw: Random) -> Act:
+    return Act(draw.choice((draw.uniform(0, 10), draw.uniform(0, 8_000))), draw.choice(ACTS), draw.randrange(1_000))

@@ -1,0 +1,428 @@
+"""S3 in memory: a client with the operations that Penstock uses, and their rules.
+
+Strongly consistent, as S3 is: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+Conditions of writes, and when a completion is refused for good, are those of docs/adr/0013.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from penstock.codecs.checksum import crc32
+from simulation.dynamodb import Paginator, ignore, refused
+
+MOST_PARTS = 10_000
+MIN_PART = 5 * 1024 * 1024
+_HTTP_OF = {
+    "NoSuchKey": 404,
+    "NoSuchVersion": 404,
+    "NoSuchBucket": 404,
+    "NoSuchUpload": 404,
+    "PreconditionFailed": 412,
+    "ConditionalRequestConflict": 409,
+    "MethodNotAllowed": 405,
+    "InvalidRange": 416,
+}
+
+
+@dataclass(slots=True)
+class Version:
+    """One version of an object, or a delete marker. ``number`` orders all writes of a service."""
+
+    id: str
+    number: int
+    data: bytes | None
+    etag: str
+    modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "binary/octet-stream"
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    writer: str = ""
+
+
+@dataclass(slots=True)
+class Upload:
+    """An open multipart upload. ``key_was_there`` when it was created, as ADR 13 needs."""
+
+    id: str
+    number: int
+    bucket: str
+    key: str
+    initiated: datetime
+    key_was_there: bool
+    metadata: Mapping[str, str]
+    content_type: str
+    is_full_object: bool
+    initiator: str
+    parts: dict[int, tuple[bytes, str]] = field(default_factory=dict)
+
+
+class Body(io.BytesIO):
+    """The body of an answer. ``before_read`` is called before each piece."""
+
+    before_read: Callable[[], None] = staticmethod(lambda: None)
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.before_read()
+        return super().read(size)
+
+
+class MemoryS3:
+    """The buckets of an account. ``clock`` returns Unix seconds, ``caller`` the role that sends a request.
+    ``created`` is called with the bucket and the key of each upload that is created."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = lambda: 1_795_249_800.0,
+        *,
+        caller: Callable[[], str] = lambda: "",
+        created: Callable[[str, str], object] = ignore,
+        min_part: int = MIN_PART,
+    ) -> None:
+        self.meta = SimpleNamespace(
+            endpoint_url="https://s3.us-east-1.amazonaws.com",
+            events=SimpleNamespace(register=ignore),
+            service_model=SimpleNamespace(operation_model=lambda _: SimpleNamespace(input_shape=None)),
+        )
+        self.buckets: dict[str, bool] = {}
+        self.versions: dict[tuple[str, str], list[Version]] = {}
+        self.uploads: dict[str, Upload] = {}
+        self._clock = clock
+        self._caller = caller
+        self._created = created
+        self._min_part = min_part
+        self._numbers = count(1)
+
+    def create_bucket(self, **request: Any) -> Mapping[str, Any]:
+        self.buckets.setdefault(request["Bucket"], False)
+        return {}
+
+    def put_bucket_versioning(self, **request: Any) -> Mapping[str, Any]:
+        self.buckets[request["Bucket"]] = request["VersioningConfiguration"]["Status"] == "Enabled"
+        return {}
+
+    def current(self, bucket: str, key: str) -> Version | None:
+        """Return what stands under a key; None if nothing does."""
+        versions = self.versions.get((bucket, key), ())
+        return versions[-1] if versions and versions[-1].data is not None else None
+
+    def head_object(self, **request: Any) -> Mapping[str, Any]:
+        try:
+            found = self._found("HeadObject", request)
+        except ClientError as error:
+            # A response to HEAD has no body: botocore takes the status for the code.
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            raise refused("HeadObject", str(status), status=status) from error
+        return self._described(request, found)
+
+    def get_object(self, **request: Any) -> Mapping[str, Any]:
+        found = self._found("GetObject", request)
+        assert found.data is not None
+        start, end = _range(request.get("Range", ""), len(found.data))
+        if start >= end and (found.data or "Range" in request):
+            raise self._refused("GetObject", "InvalidRange")
+        ranged = {"ContentRange": f"bytes {start}-{end - 1}/{len(found.data)}"} if "Range" in request else {}
+        body = Body(found.data[start:end])
+        return {**self._described(request, found), "ContentLength": end - start, **ranged, "Body": body}
+
+    def put_object(self, **request: Any) -> Mapping[str, Any]:
+        body = _bytes_of(request["Body"])
+        self._check_bucket("PutObject", request["Bucket"])
+        self._check_body("PutObject", request, body)
+        self._check_condition("PutObject", request)
+        given = {"CRC32": request["ChecksumCRC32"]} if "ChecksumCRC32" in request else {}
+        return self._stored(request, body, _md5(body), given)
+
+    def copy_object(self, **request: Any) -> Mapping[str, Any]:
+        source = self._copied("CopyObject", request)
+        self._check_condition("CopyObject", request)
+        tags = dict(one.split("=") for one in request.get("Tagging", "").split("&") if one)
+        assert source.data is not None
+        answer = self._stored(
+            {"Metadata": source.metadata, "ContentType": source.content_type, **request},
+            source.data,
+            _md5(source.data),
+            source.checksums,
+            tags,
+        )
+        return {**answer, "CopyObjectResult": {"ETag": answer["ETag"]}}
+
+    def delete_object(self, **request: Any) -> Mapping[str, Any]:
+        bucket, key = request["Bucket"], request["Key"]
+        self._check_bucket("DeleteObject", bucket)
+        versions = self.versions.setdefault((bucket, key), [])
+        if version_id := request.get("VersionId"):
+            versions[:] = [one for one in versions if one.id != version_id]
+            return {}
+        self._check_condition("DeleteObject", request)
+        if not self.buckets[bucket]:
+            versions.clear()
+            return {}
+        marker = self._version(None, "")
+        versions.append(marker)
+        return {"DeleteMarker": True, "VersionId": marker.id}
+
+    def get_object_tagging(self, **request: Any) -> Mapping[str, Any]:
+        found = self._found("GetObjectTagging", request)
+        return {"TagSet": [{"Key": name, "Value": value} for name, value in found.tags.items()]}
+
+    def put_object_tagging(self, **request: Any) -> Mapping[str, Any]:
+        found = self._found("PutObjectTagging", request)
+        found.tags = {one["Key"]: one["Value"] for one in request["Tagging"]["TagSet"]}
+        return {}
+
+    def list_objects_v2(self, **request: Any) -> Mapping[str, Any]:
+        self._check_bucket("ListObjectsV2", request["Bucket"])
+        found = []
+        for key in self._keys(request["Bucket"], request.get("Prefix", "")):
+            if version := self.current(request["Bucket"], key):
+                assert version.data is not None
+                found.append({"Key": key, "Size": len(version.data), "ETag": _quoted(version.etag)})
+        return {"Contents": found, "KeyCount": len(found), "IsTruncated": False}
+
+    def list_object_versions(self, **request: Any) -> Mapping[str, Any]:
+        """List the versions of keys, the latest first. ``VersionIdMarker``: only those behind it."""
+        versions: list[dict[str, Any]] = []
+        markers: list[dict[str, Any]] = []
+        after = request.get("VersionIdMarker")
+        most = request.get("MaxKeys", 1_000)
+        for key in self._keys(request["Bucket"], request.get("Prefix", "")):
+            listed = self.versions[request["Bucket"], key][::-1]
+            ids = [one.id for one in listed]
+            latest = ids[0] if ids else ""
+            if after and key == request.get("KeyMarker") and after in ids:
+                listed = listed[ids.index(after) + 1 :]
+            for one in listed[: most - len(versions) - len(markers)]:
+                entry = {"Key": key, "VersionId": one.id, "IsLatest": one.id == latest}
+                if one.data is None:
+                    markers.append(entry)
+                else:
+                    versions.append({**entry, "ETag": _quoted(one.etag), "Size": len(one.data)})
+        return {"Versions": versions, "DeleteMarkers": markers, "IsTruncated": False}
+
+    def create_multipart_upload(self, **request: Any) -> Mapping[str, Any]:
+        bucket, key = request["Bucket"], request["Key"]
+        self._check_bucket("CreateMultipartUpload", bucket)
+        number = next(self._numbers)
+        is_full = request.get("ChecksumType") == "FULL_OBJECT"
+        self.uploads[f"upload-{number}"] = Upload(
+            f"upload-{number}",
+            number,
+            bucket,
+            key,
+            self._now(),
+            self.current(bucket, key) is not None,
+            request.get("Metadata", {}),
+            request.get("ContentType", "binary/octet-stream"),
+            is_full,
+            self._caller(),
+        )
+        self._created(bucket, key)
+        return {"UploadId": f"upload-{number}", **({"ChecksumType": "FULL_OBJECT"} if is_full else {})}
+
+    def upload_part(self, **request: Any) -> Mapping[str, Any]:
+        upload, body = self._upload("UploadPart", request), _bytes_of(request["Body"])
+        self._check_body("UploadPart", request, body)
+        upload.parts[_part_number(request)] = body, _md5(body)
+        return {"ETag": _quoted(_md5(body)), "ChecksumCRC32": _crc32(body)}
+
+    def upload_part_copy(self, **request: Any) -> Mapping[str, Any]:
+        upload, source = self._upload("UploadPartCopy", request), self._copied("UploadPartCopy", request)
+        assert source.data is not None
+        start, end = _range(request.get("CopySourceRange", ""), len(source.data))
+        body = source.data[start:end]
+        upload.parts[_part_number(request)] = body, _md5(body)
+        checksum = {"ChecksumCRC32": _crc32(body)} if upload.is_full_object else {}
+        return {"CopyPartResult": {"ETag": _quoted(_md5(body)), **checksum}}
+
+    def complete_multipart_upload(self, **request: Any) -> Mapping[str, Any]:
+        operation, upload = "CompleteMultipartUpload", self._upload("CompleteMultipartUpload", request)
+        self._check_condition(operation, request)
+        self._check_since_creation(request, upload)
+        named = request["MultipartUpload"]["Parts"]
+        numbers = [part["PartNumber"] for part in named]
+        if not named or numbers != sorted(set(numbers)):
+            raise self._refused(operation, "InvalidPartOrder")
+        there = [upload.parts.get(number, (b"", "")) for number in numbers]
+        if any(_quoted(etag) != _quoted(part["ETag"]) for (_, etag), part in zip(there, named, strict=True)):
+            raise self._refused(operation, "InvalidPart")
+        if any(len(body) < self._min_part for body, _ in there[:-1]):
+            raise self._refused(operation, "EntityTooSmall")
+        data = b"".join(body for body, _ in there)
+        if request.get("ChecksumCRC32", _crc32(data)) != _crc32(data):
+            raise self._refused(operation, "BadDigest")
+        if request.get("MpuObjectSize", len(data)) != len(data):
+            raise self._refused(operation, "InvalidRequest")
+        del self.uploads[upload.id]
+        etag = f"{hashlib.md5(b''.join(bytes.fromhex(etag) for _, etag in there), usedforsecurity=False).hexdigest()}"
+        given = {"CRC32": _crc32(data)} if upload.is_full_object else {}
+        attributes = {"Metadata": upload.metadata, "ContentType": upload.content_type}
+        return self._stored({**attributes, **request}, data, f"{etag}-{len(there)}", given)
+
+    def abort_multipart_upload(self, **request: Any) -> Mapping[str, Any]:
+        del self.uploads[self._upload("AbortMultipartUpload", request).id]
+        return {}
+
+    def list_multipart_uploads(self, **request: Any) -> Mapping[str, Any]:
+        self._check_bucket("ListMultipartUploads", request["Bucket"])
+        found = [
+            {"Key": one.key, "UploadId": one.id, "Initiated": one.initiated, "Initiator": {"ID": one.initiator}}
+            for one in self.uploads.values()
+            if one.bucket == request["Bucket"] and one.key.startswith(request.get("Prefix", ""))
+        ]
+        return {"Uploads": sorted(found, key=lambda one: str(one["Key"])), "IsTruncated": False}
+
+    def list_parts(self, **request: Any) -> Mapping[str, Any]:
+        upload = self._upload("ListParts", request)
+        found = [
+            {"PartNumber": number, "ETag": _quoted(etag), "Size": len(body)}
+            | ({"ChecksumCRC32": _crc32(body)} if upload.is_full_object else {})
+            for number, (body, etag) in sorted(upload.parts.items())
+        ]
+        return {"Parts": found, "IsTruncated": False}
+
+    def get_paginator(self, operation: str) -> Paginator:
+        return Paginator(getattr(self, operation))
+
+    def _found(self, operation: str, request: Mapping[str, Any]) -> Version:
+        """Return the object or the version that a request names, on its condition."""
+        bucket, key = request["Bucket"], request["Key"]
+        self._check_bucket(operation, bucket)
+        versions = self.versions.get((bucket, key), [])
+        if version_id := request.get("VersionId", ""):
+            found = next((one for one in versions if one.id == version_id), None)
+            if found is None:
+                raise self._refused(operation, "NoSuchVersion")
+            if found.data is None:
+                raise self._refused(operation, "MethodNotAllowed")
+        else:
+            found = self.current(bucket, key)
+            if found is None:
+                raise self._refused(operation, "NoSuchKey")
+        if "IfMatch" in request and request["IfMatch"].strip('"') != found.etag:
+            raise self._refused(operation, "PreconditionFailed")
+        return found
+
+    def _copied(self, operation: str, request: Mapping[str, Any]) -> Version:
+        source = self._found(operation, request["CopySource"])
+        if request.get("CopySourceIfMatch", source.etag).strip('"') != source.etag:
+            raise self._refused(operation, "PreconditionFailed")
+        return source
+
+    def _check_condition(self, operation: str, request: Mapping[str, Any]) -> None:
+        there = self.current(request["Bucket"], request["Key"])
+        if "IfMatch" in request and there is None:
+            raise self._refused(operation, "NoSuchKey")
+        if "IfMatch" in request and there and request["IfMatch"].strip('"') != there.etag:
+            raise self._refused(operation, "PreconditionFailed")
+        if "IfNoneMatch" in request and there:
+            raise self._refused(operation, "PreconditionFailed")
+
+    def _check_since_creation(self, request: Mapping[str, Any], upload: Upload) -> None:
+        """ADR 13: a key that was written or deleted after an upload was created refuses its completion for good."""
+        there = self.current(upload.bucket, upload.key)
+        since = there.number > upload.number if there else upload.key_was_there
+        if since and ("IfMatch" in request or "IfNoneMatch" in request):
+            raise self._refused("CompleteMultipartUpload", "ConditionalRequestConflict")
+
+    def _upload(self, operation: str, request: Mapping[str, Any]) -> Upload:
+        upload = self.uploads.get(request["UploadId"])
+        if upload is None or (upload.bucket, upload.key) != (request["Bucket"], request["Key"]):
+            raise self._refused(operation, "NoSuchUpload")
+        return upload
+
+    def _check_body(self, operation: str, request: Mapping[str, Any], body: bytes) -> None:
+        if request.get("ChecksumCRC32", _crc32(body)) != _crc32(body):
+            raise self._refused(operation, "BadDigest")
+
+    def _check_bucket(self, operation: str, bucket: str) -> None:
+        if bucket not in self.buckets:
+            raise self._refused(operation, "NoSuchBucket")
+
+    def _stored(
+        self,
+        request: Mapping[str, Any],
+        data: bytes,
+        etag: str,
+        checksums: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        bucket = request["Bucket"]
+        version = self._version(data, etag)
+        if not self.buckets[bucket]:
+            version.id = ""
+        version.metadata = {name.lower(): value for name, value in request.get("Metadata", {}).items()}
+        version.content_type = request.get("ContentType", version.content_type)
+        version.checksums, version.tags = checksums, tags or {}
+        versions = self.versions.setdefault((bucket, request["Key"]), [])
+        if not self.buckets[bucket]:
+            versions.clear()
+        versions.append(version)
+        return {"ETag": _quoted(etag), **({"VersionId": version.id} if version.id else {})}
+
+    def _version(self, data: bytes | None, etag: str) -> Version:
+        number = next(self._numbers)
+        return Version(f"version-{number}", number, data, etag, self._now(), writer=self._caller())
+
+    def _described(self, request: Mapping[str, Any], version: Version) -> dict[str, Any]:
+        assert version.data is not None
+        sums = {f"Checksum{name}": value for name, value in version.checksums.items()}
+        return {
+            "ContentLength": len(version.data),
+            "ETag": _quoted(version.etag),
+            "ContentType": version.content_type,
+            "Metadata": dict(version.metadata),
+            "LastModified": version.modified,
+            **({"VersionId": version.id} if version.id else {}),
+            "ResponseMetadata": {"HTTPHeaders": {"x-amz-version-id": version.id}},
+            **(({"ChecksumType": "FULL_OBJECT"} | sums) if sums and request.get("ChecksumMode") else {}),
+        }
+
+    def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        yield from sorted(key for name, key in self.versions if name == bucket and key.startswith(prefix))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _refused(self, operation: str, code: str) -> ClientError:
+        return refused(operation, code, status=_HTTP_OF.get(code, 400))
+
+
+def _part_number(request: Mapping[str, Any]) -> int:
+    number = int(request["PartNumber"])
+    assert 1 <= number <= MOST_PARTS, number
+    return number
+
+
+def _bytes_of(body: Any) -> bytes:
+    return bytes(body.read() if hasattr(body, "read") else body)
+
+
+def _range(text: str, size: int) -> tuple[int, int]:
+    if not text:
+        return 0, size
+    first, _, last = text.removeprefix("bytes=").partition("-")
+    return int(first), min(int(last) + 1, size)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _crc32(data: bytes) -> str:
+    return b64encode(crc32(data).to_bytes(4, "big")).decode()
+
+
+def _quoted(etag: str) -> str:
+    return f'"{etag.strip(chr(34))}"'

@@ -1,0 +1,56 @@
+"""Contents of sources, and what becomes of them. Each is made once."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import zlib
+from dataclasses import dataclass
+from functools import cache
+
+# Larger than what a function takes by itself: see `functions.Configuration`.
+LARGE, SMALL = 14_000, 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that are uploaded, and what they are decoded; ``decoded`` is None if they are damaged."""
+
+    data: bytes
+    decoded: bytes | None
+
+
+@cache
+def text(size: int, number: int) -> bytes:
+    """Return lines of CSV; another ``number`` gives other lines."""
+    draw = random.Random(f"{size} {number}")
+    lines = bytearray()
+    while len(lines) < size:
+        lines += b"%d,%x,v%d\n" % (len(lines), draw.getrandbits(80), number)
+    return bytes(lines)
+
+
+@cache
+def content(form: str, size: int, number: int) -> Content:
+    """Return a content of a form: plain, gzip, blocks, members, damaged."""
+    decoded = text(size, number)
+    match form:
+        case "plain":
+            return Content(decoded, decoded)
+        case "gzip":
+            return Content(_in_blocks(decoded), decoded)
+        case "members":
+            pieces = [decoded[at : at + 3_000] for at in range(0, size, 3_000)]
+            return Content(b"".join(map(_in_blocks, pieces)), b"".join(pieces))
+        case "damaged":
+            data = gzip.compress(decoded, mtime=0)
+            return Content(data[:-8] + bytes(4) + data[-4:], None)
+    raise ValueError(form)
+
+
+def _in_blocks(data: bytes, block: int = 1_000) -> bytes:
+    """A gzip member with a place to enter it every ``block`` bytes of content."""
+    deflater = zlib.compressobj(6, zlib.DEFLATED, 31)
+    starts = range(0, len(data), block)
+    blocks = (deflater.compress(data[at : at + block]) + deflater.flush(zlib.Z_SYNC_FLUSH) for at in starts)
+    return b"".join(blocks) + deflater.flush()
