@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from penstock.aws.inspection.roles import BOUNDARY, RoleReader
 from penstock.aws.inspection.values import Decision
@@ -91,3 +93,14 @@ def test_a_simulation_answers_for_every_resource_within_the_boundary(account: Ac
         Decision("s3:GetObject", MINE, allowed=True),
         Decision("s3:PutObject", MINE, allowed=False, by=BOUNDARY),
     ]
+
+
+def test_the_only_resource_of_a_simulation_is_named_although_the_response_names_its_kind() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
+    iam = boto3.client("iam", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+    kind = "arn:${Partition}:s3:::${BucketName}/${KeyName}"
+    found = {"EvalActionName": "s3:GetObject", "EvalResourceName": kind, "EvalDecision": "allowed"}
+    with Stubber(iam) as stub:
+        stub.add_response("simulate_principal_policy", {"EvaluationResults": [found], "IsTruncated": False})
+        decisions = RoleReader(lambda: iam).simulate(ROLE, ["s3:GetObject"], [MINE])
+    assert decisions == [Decision("s3:GetObject", MINE, allowed=True)]

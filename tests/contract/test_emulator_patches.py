@@ -172,6 +172,20 @@ def test_a_full_object_checksum_needs_an_algorithm_that_can_be_combined(s3: Any,
     assert refusal(s3.create_multipart_upload, Bucket=BUCKET, Key="x", **create) == ("InvalidRequest", 400)
 
 
+@pytest.mark.parametrize(
+    "create",
+    [
+        {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"},
+        {"ChecksumAlgorithm": "CRC32C", "ChecksumType": "FULL_OBJECT"},
+        {"ChecksumAlgorithm": "CRC64NVME"},
+    ],
+)
+def test_every_crc_can_be_of_the_full_object(s3: Any, create: dict[str, str]) -> None:
+    begun = s3.create_multipart_upload(Bucket=BUCKET, Key="x", **create)
+    assert begun["ChecksumType"] == "FULL_OBJECT"
+    s3.abort_multipart_upload(Bucket=BUCKET, Key="x", UploadId=begun["UploadId"])
+
+
 def test_a_part_with_a_wrong_checksum_is_a_bad_digest(s3: Any) -> None:
     upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key="part", **WHOLE_CHECKSUM)["UploadId"]
     where = {"Bucket": BUCKET, "Key": "part", "UploadId": upload_id}

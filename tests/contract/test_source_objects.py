@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -11,6 +12,7 @@ import pytest
 
 from contract.object_backends import LOCALSTACK, Endpoint
 from penstock.aws.s3.source_objects import S3SourceObjects
+from penstock.codecs.checksum import crc64nvme
 from penstock.errors import NotEnoughTimeError, SourceChangedError, SourceGoneError
 from penstock.limits import MIB
 from penstock.model.held_object import CopyRequest, Removal
@@ -68,6 +70,27 @@ def backend(request: pytest.FixtureRequest) -> Backend:
         client.create_bucket(Bucket=bucket)
     client.put_bucket_versioning(Bucket=versioned, VersioningConfiguration={"Status": "Enabled"})
     return Backend(client, versioned, plain, S3SourceObjects(client, most_copied=11 * MIB, part=5 * MIB))
+
+
+# LocalStack 4.9.2 answers 501 to a DELETE with If-Match, and ignores If-None-Match of CopyObject.
+LOCALSTACK_LACKS = frozenset(
+    {
+        "test_an_existing_object_is_replaced_only_if_that_is_allowed[localstack-4]",
+        "test_the_current_version_gets_a_marker_and_an_object_without_versions_goes[localstack-versioned]",
+        "test_the_current_version_gets_a_marker_and_an_object_without_versions_goes[localstack-plain]",
+        "test_a_version_is_removed_for_good_only_if_that_is_asked_for[localstack-plain]",
+        "test_a_newer_version_is_left_alone[localstack-versioned]",
+        "test_a_newer_version_is_left_alone[localstack-plain]",
+        "test_a_marker_over_a_newer_version_of_the_same_bytes_is_taken_away[localstack]",
+        "test_a_marker_of_an_attempt_that_died_is_taken_away_if_it_lies_over_a_newer_version[localstack]",
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def _expect_what_localstack_lacks(request: pytest.FixtureRequest) -> None:
+    if request.node.name in LOCALSTACK_LACKS:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="newer than LocalStack 4.9.2"))
 
 
 @pytest.fixture(params=["versioned", "plain"])
@@ -147,6 +170,41 @@ def test_a_large_copy_goes_on_where_an_earlier_attempt_ended(
     assert kept == backend.kept(bucket, source)
     assert backend.objects.tags(bucket, copied) == {"a": "1"}
     assert backend.client.get_object(Bucket=bucket, Key=copied.key)["Body"].read() == data
+
+
+@pytest.mark.long
+def test_a_large_copy_keeps_the_checksum_that_s3_computes_by_default(backend: Backend) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html"""
+    data = bytes(12 * MIB)
+    checksum = b64encode(bytes.fromhex(crc64nvme([data]))).decode()
+    source = backend.put(backend.plain, body=data, ChecksumCRC64NVME=checksum)
+    copied = backend.copy(backend.plain, source)
+    assert copied
+    head = backend.client.head_object(Bucket=backend.plain, Key=copied.key, ChecksumMode="ENABLED")
+    assert (head["ChecksumCRC64NVME"], head["ChecksumType"]) == (checksum, "FULL_OBJECT")
+
+
+def test_a_large_copy_of_an_object_with_a_checksum_of_other_parts_is_complete(backend: Backend) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html"""
+    where: dict[str, Any] = {"Bucket": backend.plain, "Key": "in/a"}
+    upload = where | {
+        "UploadId": backend.client.create_multipart_upload(**where, ChecksumAlgorithm="CRC32")["UploadId"]
+    }
+    parts = [
+        backend.client.upload_part(**upload, PartNumber=number, Body=bytes(6 * MIB), ChecksumAlgorithm="CRC32")
+        for number in (1, 2)
+    ]
+    listed = [
+        {"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}
+        for number, part in enumerate(parts, 1)
+    ]
+    done = backend.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})
+    source = Location("in/a", done["ETag"].strip('"'))
+    copied = backend.copy(backend.plain, source)
+    assert copied
+    theirs, ours = backend.kept(backend.plain, source), backend.kept(backend.plain, copied)
+    assert (theirs["ChecksumType"], ours["ChecksumType"]) == ("COMPOSITE", "COMPOSITE")
+    assert theirs["ChecksumCRC32"] != ours["ChecksumCRC32"]
 
 
 def test_a_large_copy_whose_upload_has_gone_begins_anew(backend: Backend) -> None:

@@ -14,14 +14,16 @@ from ministack.services import s3  # type: ignore[import-not-found]  # installed
 from penstock_local.emulator.patches.multipart import OK, Response, listed, refuse
 
 FULL_OBJECT = "FULL_OBJECT"
+# The bits of each CRC that may be of the full object, and its polynomial, with the highest power in the lowest bit.
+CRCS = {"CRC32": (32, 0xEDB88320), "CRC32C": (32, 0x82F63B78), "CRC64NVME": (64, 0x9A6C9329AC4BC9B5)}
 MISNAMED_FULL_OBJECT = re.compile(rb"(<Checksum\w+>[^<-]+</Checksum\w+><ChecksumType>)COMPOSITE")
 
 
 def accept_full_object() -> None:
     """CreateMultipartUpload keeps ``x-amz-checksum-type: FULL_OBJECT`` and echoes it.
 
-    AWS allows that type only for CRCs, and only together with an algorithm. MiniStack treats every upload as
-    COMPOSITE, which is the checksum of the parts' checksums.
+    AWS allows that type only for CRCs, and only together with an algorithm. A CRC64NVME has no other type. MiniStack
+    treats every upload as COMPOSITE, which is the checksum of the parts' checksums.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
     create = s3._create_multipart_upload
@@ -29,12 +31,14 @@ def accept_full_object() -> None:
     def create_multipart_upload(bucket: str, key: str, headers: dict[str, str]) -> Response:
         checksum_type = headers.get("x-amz-checksum-type", "").upper()
         algorithm = headers.get("x-amz-checksum-algorithm", "").upper()
+        if algorithm == "CRC64NVME":
+            checksum_type = checksum_type or FULL_OBJECT
         if checksum_type and not algorithm:
             return refuse(
                 "InvalidRequest",
                 "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
             )
-        if checksum_type == FULL_OBJECT and algorithm != "CRC32":
+        if checksum_type == FULL_OBJECT and algorithm not in CRCS:
             return refuse(
                 "InvalidRequest",
                 f"The {checksum_type} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
@@ -50,9 +54,9 @@ def accept_full_object() -> None:
 
 
 def verify_full_object() -> None:
-    """CompleteMultipartUpload answers BadDigest unless the declared CRC32 is that of all bytes.
+    """CompleteMultipartUpload answers BadDigest unless the declared CRC is that of all bytes.
 
-    UploadPart has computed the CRC32 of each part. The CRC of the object follows from these and the sizes. It replaces
+    UploadPart has computed the CRC of each part. The CRC of the object follows from these and the sizes. It replaces
     the composite that MiniStack would compare.
     """
     complete, composite = s3._complete_multipart_upload, s3._composite_checksum
@@ -71,10 +75,10 @@ def verify_full_object() -> None:
     def composite_or_full_object(algorithm: str, part_checksums: list[str]) -> Any:
         if not sizes:
             return composite(algorithm, part_checksums)
-        crc = 0
+        crc, kind = 0, CRCS[algorithm]
         for checksum, size in zip(part_checksums, sizes, strict=True):
-            crc = _product(_shift(size), crc) ^ int.from_bytes(base64.b64decode(checksum), "big")
-        return base64.b64encode(crc.to_bytes(4, "big")).decode()
+            crc = _product(_shift(size, kind), crc, kind) ^ int.from_bytes(base64.b64decode(checksum), "big")
+        return base64.b64encode(crc.to_bytes(kind[0] // 8, "big")).decode()
 
     s3._complete_multipart_upload = complete_multipart_upload
     s3._composite_checksum = composite_or_full_object
@@ -128,21 +132,23 @@ def checksum_copied_parts() -> None:
     s3._upload_part_copy = upload_part_copy
 
 
-def _product(a: int, b: int) -> int:
-    """The product of two polynomials over GF(2), modulo that of CRC-32. The highest bit is x^0."""
+def _product(a: int, b: int, kind: tuple[int, int]) -> int:
+    """The product of two polynomials over GF(2), modulo that of a CRC. The highest bit is x^0."""
+    bits, polynomial = kind
     product = 0
-    for bit in range(31, -1, -1):
+    for bit in range(bits - 1, -1, -1):
         product ^= b if a >> bit & 1 else 0
-        b = (b >> 1) ^ (0xEDB88320 if b & 1 else 0)
+        b = (b >> 1) ^ (polynomial if b & 1 else 0)
     return product
 
 
 @cache
-def _shift(size: int) -> int:
+def _shift(size: int, kind: tuple[int, int]) -> int:
     """x^(8 x size), the factor for a CRC that ``size`` bytes follow."""
-    shift, power = 1 << 31, 1 << 23
+    bits, _ = kind
+    shift, power = 1 << bits - 1, 1 << bits - 9
     while size:
-        shift = _product(shift, power) if size & 1 else shift
-        power = _product(power, power)
+        shift = _product(shift, power, kind) if size & 1 else shift
+        power = _product(power, power, kind)
         size >>= 1
     return shift

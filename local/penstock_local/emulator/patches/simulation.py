@@ -19,7 +19,8 @@ _ROLE = "role/"
 def simulate_every_resource_within_the_boundary() -> None:
     """SimulatePrincipalPolicy answers for every resource, and within the permissions boundary of a role.
 
-    MiniStack answers for the first resource, and by the role's own policies.
+    The results of the resources are in ResourceSpecificResults; the name at the top is that of no resource. MiniStack
+    answers for the first resource, and by the role's own policies.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
     """
@@ -80,9 +81,9 @@ def _result(action: str, decisions: Mapping[str, tuple[str, bool]]) -> str:
         f"<EvalResourceDecision>{decision}</EvalResourceDecision>{_boundary(within)}</member>"
         for resource, (decision, within) in decisions.items()
     )
-    first, (decision, within) = next(iter(decisions.items()))
+    decision, within = next((one for one in decisions.values() if one[0] != "allowed"), ("allowed", True))
     return (
-        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{escape(first)}</EvalResourceName>"
+        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>*</EvalResourceName>"
         f"<EvalDecision>{decision}</EvalDecision>{_boundary(within)}"
         f"<ResourceSpecificResults>{members}</ResourceSpecificResults></member>"
     )

@@ -33,7 +33,9 @@ class RoleReader:
             pages = self._client.get_paginator("simulate_principal_policy").paginate(
                 PolicySourceArn=role, ActionNames=list(actions), ResourceArns=list(resources)
             )
-            return [one for page in pages for found in page["EvaluationResults"] for one in _decisions(found)]
+            return [
+                one for page in pages for found in page["EvaluationResults"] for one in _decisions(found, resources)
+            ]
 
     def attached(self, role_name: str) -> Collection[str]:
         with translating(f"iam:ListAttachedRolePolicies on {role_name}", missing=DestinationMissingError):
@@ -41,10 +43,15 @@ class RoleReader:
             return frozenset(one["PolicyArn"] for page in pages for one in page["AttachedPolicies"])
 
 
-def _decisions(found: Document) -> Iterator[Decision]:
-    """Yield the decision on each resource. For several, the response repeats them in ResourceSpecificResults."""
+def _decisions(found: Document, resources: Sequence[str]) -> Iterator[Decision]:
+    """Yield the decision on each resource, as ResourceSpecificResults has it. The response for a single resource may
+    lack them, and names a kind of resources at the top.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+    """
     organization = found.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
-    for one in found.get("ResourceSpecificResults") or [found]:
+    named = {"EvalResourceName": resources[0]} if len(resources) == 1 else {}
+    for one in found.get("ResourceSpecificResults") or [{**found, **named}]:
         decision = one.get("EvalResourceDecision") or one["EvalDecision"]
         boundary = one.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary", True)
         yield Decision(

@@ -143,14 +143,18 @@ class S3SourceObjects:
         return Location(copy.key, answer["CopyObjectResult"]["ETag"].strip('"'), answer.get("VersionId", ""))
 
     def _verify(self, copy: CopyRequest, location: Location, head: Any) -> None:
-        """Raises ServiceUnavailableError unless the copy is there, with the size and the checksum of the source."""
+        """Raises ServiceUnavailableError unless the copy is there, with the size and the checksum of the source.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        """
         pin: Any = _version(location) or {"IfMatch": f'"{location.etag}"'}
         right = f"s3:GetObject on s3://{copy.bucket}/{copy.key}"
         with translating(right, missing=ServiceUnavailableError, changed=ServiceUnavailableError):
             there: Any = self._client.head_object(Bucket=copy.bucket, Key=copy.key, ChecksumMode="ENABLED", **pin)
-        same_kind = there.get("ChecksumType") == head.get("ChecksumType")
+        # Composite checksums depend on the parts, which may differ.
+        comparable = there.get("ChecksumType") == head.get("ChecksumType") != "COMPOSITE"
         both = [name for name in there if name.startswith("Checksum") and name != "ChecksumType" and name in head]
-        differs = [name for name in both if there[name] != head[name]] if same_kind else []
+        differs = [name for name in both if there[name] != head[name]] if comparable else []
         if there["ContentLength"] != head["ContentLength"] or differs:
             raise ServiceUnavailableError(f"{right}: the copy differs from its source: {', '.join(differs) or 'size'}")
 
