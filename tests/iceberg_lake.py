@@ -23,13 +23,13 @@ from penstock.destinations.iceberg.names import TableName
 from penstock.destinations.iceberg.ports import Commit, Committed, IcebergTable
 from penstock.destinations.iceberg.reader import CatalogTableReader
 from penstock.destinations.parquet.local_files import local_path
-from penstock.errors import CommitInDoubtError, PublishConflictError
+from penstock.errors import AccessDeniedError, CommitInDoubtError, PublishConflictError
 from penstock.model.data_file import DataFile
 
 SCHEMA = Schema(NestedField(1, "id", LongType()), NestedField(2, "country", StringType()))
 BY_COUNTRY = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "country"))
 
-Fault = Literal["lost before", "lost after", "late", "sent twice", "conflict"]
+Fault = Literal["lost before", "lost after", "late", "sent twice", "conflict", "refused"]
 
 
 class FaultyCatalog:
@@ -39,7 +39,7 @@ class FaultyCatalog:
     - ``lost before``: the request does not arrive. ``lost after``: the answer does not.
     - ``late``: the request arrives before the next one does.
     - ``sent twice``: the client sends it again after a lost answer, and meets its own change.
-    - ``conflict``: another writer was faster.
+    - ``conflict``: another writer was faster. ``refused``: the right to commit is missing.
     """
 
     def __init__(self, catalog: Catalog, *faults: Fault | None, between: Iterable[Callable[[], object]] = ()) -> None:
@@ -77,6 +77,8 @@ class FaultyCatalog:
                 raise PublishConflictError("injected")
             case "conflict":
                 raise PublishConflictError("injected")
+            case "refused":
+                raise AccessDeniedError("glue:UpdateTable on injected")
             case None:
                 self._catalog.commit(base, change)
 

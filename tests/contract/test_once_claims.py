@@ -67,6 +67,14 @@ def test_a_job_that_failed_after_some_rows_keeps_the_claim(store: JobStore) -> N
     assert (other.job_id, other.state, other.progress.rows) == (FIRST.id, JobState.FAILED, 3)
 
 
+def test_a_job_that_failed_before_its_one_commit_frees_the_claim(store: JobStore) -> None:
+    claim = claimed(store, FIRST)
+    store.claim_once(FIRST, "d1")
+    store.heartbeat(claim, Progress(rows=3), lease=60)
+    store.close(claim, JobState.FAILED, failure=Failure("InvalidTableError", "bad", ""))
+    assert store.claim_once(SECOND, "d1", at_once=True) is None
+
+
 def test_a_claim_without_a_record_is_free(store: JobStore) -> None:
     store.claim_once(FIRST, "d1")
     assert store.claim_once(SECOND, "d1") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
@@ -13,9 +14,10 @@ from contract.iceberg_backends import IcebergBackend, sqlite_backend
 from iceberg_lake import SCHEMA, Fault, FaultyCatalog, Lake
 from lengths import examples
 from penstock.destinations.iceberg.catalog import LoadedTable
-from penstock.destinations.iceberg.committer import IcebergCommitter
+from penstock.destinations.iceberg.committer import CHECK_SECONDS, IcebergCommitter
 from penstock.destinations.iceberg.names import TableName
 from penstock.errors import (
+    AccessDeniedError,
     CommitInDoubtError,
     DestinationMissingError,
     InvalidTableError,
@@ -51,6 +53,28 @@ def test_rows_are_in_once_whatever_becomes_of_several_requests(lake: Lake, fault
     catalog.deliver()
     assert lake.rows() == [1]
     assert len(lake.snapshots()) == 1
+
+
+def test_a_refusal_while_an_earlier_request_may_still_arrive_leaves_the_commit_in_doubt(lake: Lake) -> None:
+    catalog = FaultyCatalog(lake.backend.catalog, "late", "refused")
+    with pytest.raises(CommitInDoubtError, match="may still go in"):
+        lake.commit("c1", lake.file("a", [1]), catalog=catalog)
+    assert lake.rows() == [1]
+    with pytest.raises(AccessDeniedError):
+        lake.commit("c2", lake.file("b", [2]), catalog=FaultyCatalog(lake.backend.catalog, "refused"))
+
+
+def test_files_that_may_be_gone_are_looked_at_before_they_are_committed(lake: Lake) -> None:
+    there, gone = lake.file("a", [1]), lake.file("b", [2])
+    lake.backend.storage.delete(gone.uri)
+    old = time.time() - CHECK_SECONDS
+    with pytest.raises(InvalidTableError, match="1 of 2 data files of c1 do not exist any more"):
+        lake.commit("c1", there, gone, written_at=old)
+    assert (lake.bases, lake.snapshots()) == ([], [])
+    lake.commit("c2", there, written_at=old)
+    assert lake.rows() == [1]
+    lake.commit("c3", gone, written_at=old + 60)  # too young to be removed: no request is spent on it
+    assert len(lake.snapshots()) == 2
 
 
 def test_a_refused_attempt_leaves_no_file_behind(lake: Lake) -> None:

@@ -85,12 +85,17 @@ def test_a_large_job_in_doubt_is_redriven_and_finds_its_commit(spans: Lake) -> N
 # Objects that are repeats.
 
 
-@pytest.mark.long
-def test_a_repeat_by_content_is_delivered_once_also_while_the_first_waits(lake: Lake) -> None:
+def once(lake: Lake) -> None:
+    """Deliver objects of the same content once."""
     text = TABLE.format(database=lake.database, mode="append").replace(
         "[route.table]", 'once = "content"\n[route.table]'
     )
     lake.there.put(WORK, ROUTES, text.encode())
+
+
+@pytest.mark.long
+def test_a_repeat_by_content_is_delivered_once_also_while_the_first_waits(lake: Lake) -> None:
+    once(lake)
     with lake.there.functions() as call:
         call("ingest", lake.upload(0, 2))
         first = lake.upload(0, 2)  # the same content under another key
@@ -103,3 +108,57 @@ def test_a_repeat_by_content_is_delivered_once_also_while_the_first_waits(lake: 
         assert job["state"] == "succeeded"
         call("commit", lake.waiting())
     assert (lake.ids(), lake.states()) == ([0, 1], ["succeeded"] * 2)
+
+
+@pytest.mark.long
+def test_a_repeat_of_a_job_whose_commit_was_refused_is_delivered(lake: Lake) -> None:
+    once(lake)
+    with lake.there.functions() as call:
+        call("ingest", lake.upload(0, 2))
+        lake.there.account.client("glue").delete_table(DatabaseName=lake.database, Name="orders")
+        call("commit", lake.waiting())
+        assert lake.states() == ["failed"]
+        (job,) = call("ingest", lake.upload(0, 2))["jobs"]
+        assert job["state"] == "committing"
+        call("commit", lake.waiting())
+    assert (lake.ids(), lake.states()) == ([0, 1], ["failed", "succeeded"])
+
+
+# Files of jobs whose table is gone.
+
+
+@pytest.mark.long
+def test_the_files_of_a_failed_job_are_deleted_though_its_table_was_dropped(lake: Lake) -> None:
+    with lake.there.functions() as call:
+        call("ingest", lake.upload(0, 2))
+        lake.there.account.client("glue").delete_table(DatabaseName=lake.database, Name="orders")
+        call("commit", lake.waiting())
+        assert (lake.states(), lake.data_files(), looked_at(lake)) == (["failed"], 1, 1)
+        assert call("abort", {"unused": job_id(lake)})["removed"]
+    assert (lake.data_files(), looked_at(lake)) == (0, 0)
+
+
+@pytest.mark.long
+def test_the_files_of_a_commit_in_a_table_that_was_dropped_stay_and_the_sweep_ends(spans: Lake) -> None:
+    with spans.there.functions() as call:
+        job = planned(spans, call)
+    with spans.there.functions("UpdateTable:1") as call, pytest.raises(KilledError):
+        run(spans.there, call, job)
+    with spans.there.functions() as call:
+        assert call("abort", job | {"error": ERROR})["state"] == "executing"
+        spans.there.account.client("glue").delete_table(DatabaseName=spans.database, Name="orders")
+        files = spans.data_files()
+        assert call("abort", job | {"error": ERROR})["state"] == "in_doubt"
+        assert not call("abort", {"unused": job_id(spans)})["removed"]
+    assert (spans.data_files(), looked_at(spans)) == (files, 0)
+
+
+def job_id(lake: Lake) -> str:
+    (found,) = (item["pk"]["S"].removeprefix("job#") for item in lake.there.items("jobs") if "source" in item)
+    return str(found)
+
+
+def looked_at(lake: Lake) -> int:
+    """The number of jobs whose files the reconciler will look at."""
+    items = lake.there.items("jobs")
+    return sum(item["pk"]["S"].startswith("unused#") and "index_key" in item for item in items)

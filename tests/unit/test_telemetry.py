@@ -111,6 +111,11 @@ def test_the_bytes_of_a_large_member_are_those_of_its_archive() -> None:
     assert measured_ends(member) == {"JobsSucceeded": [1.0], "JobSeconds": [0.0]}
 
 
+def test_a_job_in_doubt_is_counted_for_its_alarm() -> None:
+    job = JobStatus("job", JobState.IN_DOUBT, "s3://drops/a.csv", progress=Progress(rows=3))
+    assert measured_ends(job) == {"JobsInDoubt": [1.0]}
+
+
 def test_an_end_is_measured_once() -> None:
     ended = telemetry.EndedJobs()
     ended.note(JobStatus("job", JobState.FAILED, "s3://drops/a.csv"))

@@ -42,11 +42,11 @@ class JobStore(Protocol):
         would add them twice.
         """
 
-    def claim_once(self, job: Job, what: str) -> JobStatus | None:
+    def claim_once(self, job: Job, what: str, *, at_once: bool = False) -> JobStatus | None:
         """Claim the objects that ``what`` is a digest of. Returns another job that has them, and has ended.
 
-        A job that has failed before it delivered anything loses its claim. Raises JobInProgressError while another job
-        is at work.
+        A job that has failed before it delivered anything loses its claim. ``at_once``: so does every failed job,
+        because one commit delivers all rows. Raises JobInProgressError while another job is at work.
         """
 
     def check_order(self, job: Job) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from penstock.codecs.checksum import crc64nvme
 from penstock.delivery.ports import ObjectStore
+from penstock.destinations import commits_later
 from penstock.errors import JobStandsError
 from penstock.jobs.ports import JobStore
 from penstock.model.identity import digest
@@ -28,7 +29,8 @@ def repeat(
     """
     if job.route.once == ONCE_VERSION or job.source.member:
         return None
-    other = jobs.claim_once(job, _what(objects, job, head, check))
+    what = _what(objects, job, head, check)
+    other = jobs.claim_once(job, what, at_once=commits_later(job.route.store))
     if other is None:
         return None
     same = "content" if job.route.once == ONCE_CONTENT else "key"

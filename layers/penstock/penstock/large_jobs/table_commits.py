@@ -84,6 +84,7 @@ class TableCommits:
             is_retry=note.requested > 0,
             spec_id=written.spec_id,
             table_id=written.table_id,
+            written_at=written.written_at,
             series=digest(*job.series) if replaces else "",
             order=job.order if replaces else "",
             summary=(("penstock.source", job.source.uri),),

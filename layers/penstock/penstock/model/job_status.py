@@ -218,15 +218,15 @@ class JobStatus:
         return 2 * self.size if indexing else self.size
 
 
-def frees_claim(status: JobStatus, *, adds_rows: bool) -> bool:
+def frees_claim(status: JobStatus, *, adds_rows: bool, at_once: bool = False) -> bool:
     """Whether a job has ended and nothing of its object was delivered, so that a repeat of the object is delivered.
 
     A superseded job cannot be redriven. A repeat is delivered in its place, unless its route ``adds_rows``: some may be
-    there.
+    there. ``at_once``: all rows of a job are delivered by one commit, so that a failed job has delivered none.
     """
     is_over = status.state is JobState.SUPERSEDED and not adds_rows
     has_failed = status.state.final and status.state not in (JobState.SUCCEEDED, JobState.IN_DOUBT)
-    return is_over or (has_failed and not status.progress.rows)
+    return is_over or (has_failed and (at_once or not status.progress.rows))
 
 
 def can_redrive(status: JobStatus, now: float) -> bool:

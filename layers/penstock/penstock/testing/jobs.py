@@ -99,10 +99,11 @@ class MemoryJobStore:
     def unclaimed(self, jobs: Sequence[Job]) -> Collection[str]:
         return {job.id for job in jobs if self._is_unclaimed(job)}
 
-    def claim_once(self, job: Job, what: str) -> JobStatus | None:
+    def claim_once(self, job: Job, what: str, *, at_once: bool = False) -> JobStatus | None:
         holder = self.once.setdefault(what, job.id)
         held = self.jobs.get(holder)
-        if holder == job.id or held is None or frees_claim(held, adds_rows=job.route.adds_rows):
+        is_free = held is None or frees_claim(held, adds_rows=job.route.adds_rows, at_once=at_once)
+        if holder == job.id or held is None or is_free:
             self.once[what] = job.id
             return None
         if held.state.final:

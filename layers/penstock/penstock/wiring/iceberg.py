@@ -11,7 +11,6 @@ from penstock.aws.session import DEFAULT_CONFIG, lambda_client, secrets_client, 
 from penstock.destinations.iceberg.catalog import Catalog
 from penstock.destinations.iceberg.catalogs import (
     CatalogClients,
-    CatalogKind,
     CatalogSettings,
     open_catalog,
     storage_of,
@@ -47,7 +46,7 @@ def committer_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> Iceber
     from penstock.destinations.iceberg.committer import IcebergCommitter  # noqa: PLC0415  # 90 MB, for a commit alone
 
     catalog, storage = catalog_of_stack(settings, s3)
-    return IcebergCommitter(catalog, storage)
+    return IcebergCommitter(catalog, storage, deletes=not settings_of(settings).removes_files)
 
 
 def access_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> IcebergAccess:
@@ -56,8 +55,8 @@ def access_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> IcebergAc
     editor: TableEditor = CatalogTableEditor(catalog)
     if settings.commit_function:
         editor = InvokedEditor(lambda_client, settings.commit_function)
-    removes = settings_of(settings).kind is CatalogKind.S3_TABLES
-    return IcebergAccess(CatalogTableReader(catalog), editor, None if removes else storage.delete)
+    delete = None if settings_of(settings).removes_files else storage.delete
+    return IcebergAccess(CatalogTableReader(catalog), editor, delete)
 
 
 def editor_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> TableEditor:

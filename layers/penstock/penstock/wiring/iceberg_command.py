@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from penstock.aws.cli_errors import RUN_AGAIN, cli_errors
 from penstock.destinations.iceberg.catalogs import (
     CatalogClients,
-    CatalogKind,
     CatalogSettings,
     open_catalog,
     storage_of,
@@ -40,8 +39,7 @@ def access_of_command(clients: CliClients, catalog: str, warehouse: str, s3: Cal
     def committer() -> Committer:
         from penstock.destinations.iceberg.committer import IcebergCommitter  # noqa: PLC0415  # slow to import
 
-        return IcebergCommitter(opened, storage)
+        return IcebergCommitter(opened, storage, deletes=not settings.removes_files)
 
-    removes = settings.kind is CatalogKind.S3_TABLES
-    delete = None if removes else storage.delete
+    delete = None if settings.removes_files else storage.delete
     return IcebergAccess(CatalogTableReader(opened), CatalogTableEditor(opened), delete, committer)

@@ -166,8 +166,8 @@ class DynamoJobStore:
         claimed = self._contents.claim_all([job for job in rest if _claims_content(job)])
         return {job.id for job in rest if not _claims_content(job)} | {job.id for job in claimed}
 
-    def claim_once(self, job: Job, what: str) -> JobStatus | None:
-        return self._once.other(job, what)
+    def claim_once(self, job: Job, what: str, *, at_once: bool = False) -> JobStatus | None:
+        return self._once.other(job, what, at_once=at_once)
 
     def _may_be_done(self, job: Job) -> bool:
         """Whether a source may have been delivered, or claimed: its own claim finds out."""

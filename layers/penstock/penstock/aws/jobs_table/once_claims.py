@@ -29,8 +29,9 @@ class OnceClaims:
         self._table = table
         self._clock = clock
 
-    def other(self, job: Job, what: str) -> JobStatus | None:
-        """Return another job that has delivered ``what``; None if this one is to deliver it.
+    def other(self, job: Job, what: str, *, at_once: bool = False) -> JobStatus | None:
+        """Return another job that has delivered ``what``; None if this one is to deliver it. ``at_once``: one commit
+        delivers all rows of a job.
 
         Raises JobInProgressError while another job delivers it.
         """
@@ -44,7 +45,7 @@ class OnceClaims:
             holder = str(held.get("job", ""))
             item = self._table.item(job_key(holder))
             status = status_of(holder, item) if item else None
-            if status and not frees_claim(status, adds_rows=job.route.adds_rows):
+            if status and not frees_claim(status, adds_rows=job.route.adds_rows, at_once=at_once):
                 if status.state.final:
                     return status
                 age = self._clock() - float(held.get("claimed_at", 0))

@@ -64,6 +64,11 @@ class CatalogSettings:
     secret: str = ""
 
     @property
+    def removes_files(self) -> bool:
+        """Whether the catalog removes files that no snapshot has, and forbids everybody else to."""
+        return self.kind is CatalogKind.S3_TABLES
+
+    @property
     def kind(self) -> CatalogKind:
         """Raises ConfigurationError for text that names no catalog."""
         if self.uri == "glue":

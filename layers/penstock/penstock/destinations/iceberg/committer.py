@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -21,10 +22,12 @@ from penstock.destinations.iceberg.ports import Commit, Committed
 from penstock.destinations.iceberg.snapshot_builder import SnapshotBuilder
 from penstock.destinations.iceberg.storage import Storage
 from penstock.errors import (
+    AccessDeniedError,
     CommitInDoubtError,
     DestinationMissingError,
     InvalidTableError,
     PenstockError,
+    PermanentError,
     PublishConflictError,
     RetryableError,
     SupersededError,
@@ -33,12 +36,19 @@ from penstock.errors import (
 # With two or three writers that commit once a second, a try fails every other time.
 TRIES = Backoff(attempts=10, base=0.2, cap=5.0)
 
+# S3 Tables removes files that no snapshot has after a day at the earliest; elsewhere somebody may. Older files are
+# looked at before they are committed, some at once.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-tables-maintenance.html
+CHECK_SECONDS = 12 * 3600.0
+LOOKS = 8
+
 # A manifest entry takes 0.5 to 2 KB, and our record of a file about as much as its statistics.
 MAX_FILES = 20_000
 
 
 class IcebergCommitter:
-    """Implements ``Committer``. Memory: the metadata of the table as JSON, about five times its size; and what
+    """Implements ``Committer``. ``deletes``: manifests that no snapshot names are deleted; S3 Tables forbids it.
+    ``clock`` returns Unix seconds. Memory: the metadata of the table as JSON, about five times its size; and what
     `SnapshotBuilder` says."""
 
     def __init__(
@@ -48,9 +58,14 @@ class IcebergCommitter:
         *,
         backoff: Backoff = TRIES,
         sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.time,
+        deletes: bool = True,
     ) -> None:
         self._catalog = catalog
+        self._storage = storage
         self._io = StorageFileIO(storage)
+        self._clock = clock
+        self._deletes = deletes
         self._backoff = backoff
         self._sleep = sleep
 
@@ -64,7 +79,7 @@ class IcebergCommitter:
                 f"{len(commit.files):,}",
                 hint="Load the source in smaller pieces, or into larger files.",
             )
-        attempts = _Attempts(self._catalog, self._io, commit, record_base)
+        attempts = _Attempts(self._catalog, self._io, commit, record_base, self._deletes, self._check_files)
         error: RetryableError | None = None
         for number in range(1, self._backoff.attempts + 1):
             try:
@@ -73,6 +88,14 @@ class IcebergCommitter:
                 if attempts.is_lost:
                     raise
                 error = failure
+            except SupersededError:
+                raise
+            except PermanentError as failure:
+                if attempts.may_arrive and not commit.is_retry:
+                    raise CommitInDoubtError(
+                        f"{commit.table}: a request of commit {commit.id} may still go in: {failure}", hint=failure.hint
+                    ) from failure
+                raise
             self._sleep(self._backoff.delay(number))
         if found := attempts.found():
             return Committed(found, tries=self._backoff.attempts)
@@ -81,6 +104,28 @@ class IcebergCommitter:
             f"{commit.table}: not committed in {self._backoff.attempts} tries: {error}",
             hint="Other writers were faster, or the catalog did not answer. The job will be retried.",
         ) from error
+
+    def _check_files(self, commit: Commit) -> None:
+        """Raise InvalidTableError if files are so old that they may be gone, and one is."""
+        if not commit.files or self._clock() < commit.written_at + CHECK_SECONDS:
+            return
+        with ThreadPoolExecutor(LOOKS, thread_name_prefix="files") as threads:
+            is_there = threads.map(self._is_there, (file.uri for file in commit.files))
+            gone = [file.uri for file, there in zip(commit.files, is_there, strict=True) if not there]
+        if gone:
+            raise InvalidTableError(
+                f"{commit.table}: {len(gone):,} of {len(commit.files):,} data files of {commit.id} do not exist any "
+                f"more, or may not be read: {gone[0]}",
+                hint="Something removes files that no snapshot has. In half an hour, redrive the job: it then loads "
+                "them again. Or upload the source again.",
+            )
+
+    def _is_there(self, uri: str) -> bool:
+        try:
+            self._storage.size(uri)
+        except (DestinationMissingError, AccessDeniedError):  # without the right to list a bucket, S3 says 403
+            return False
+        return True
 
 
 @dataclass
@@ -95,6 +140,8 @@ class _Attempts:
     io: StorageFileIO
     commit: Commit
     record_base: Callable[[int | None], None]
+    deletes: bool
+    check_files: Callable[[Commit], None]
     is_lost: bool = False
     may_arrive: bool = False
     _recorded: bool = False
@@ -126,6 +173,8 @@ class _Attempts:
             self.may_arrive = False
             self.clean_up()
             raise SupersededError(f"{self.name}: a newer version has replaced the rows before this one was committed")
+        if self._builder is None:
+            self.check_files(self.commit)
         builder = self._builder = self._builder or SnapshotBuilder(self.commit, loaded, self.io)
         current = current_snapshot(loaded.document)
         if not self._recorded and not (self.commit.is_retry and current == self._base):
@@ -157,7 +206,7 @@ class _Attempts:
         files = list(self._refused)
         if self._builder and not succeeded and not self.may_arrive:
             files += [*self._builder.forget_attempt(), *self._builder.manifests.written]
-        for file in files:
+        for file in files if self.deletes else ():
             with suppress(PenstockError):
                 self.io.delete(file)
         self._refused.clear()

@@ -55,6 +55,7 @@ class CommittingSink(IcebergSink):
             whole=whole_table,
             spec_id=self._spec_id(),
             table_id=written[0].table_id if written else "",
+            written_at=self._before.written_at,
         )
         try:
             self._committer().commit(commit, ignore_base)

@@ -52,4 +52,5 @@ class RecordedFiles:
             size=sum(map(len, texts)),
             missing=len(keys) - len(records),
             table_id=tables.pop() if tables else "",
+            written_at=min((record.written_at for record in written), default=0.0),
         )

@@ -70,8 +70,8 @@ class Commit:
     partitions, are removed in the same snapshot; ``whole``: all files in any case. ``base`` is the snapshot that an
     earlier attempt has recorded (None: the table had none); ``is_retry``: there was such an attempt. ``spec_id`` is
     that of the partition values, ``table_id`` the UUID of the table that the files were written for (empty: not
-    known). ``order`` is the place of a replacement in its ``series``: an older one never goes in on top of a newer one.
-    Empty: none."""
+    known), ``written_at`` when the oldest of them was (Unix seconds; 0: not known). ``order`` is the place of a
+    replacement in its ``series``: an older one never goes in on top of a newer one. Empty: none."""
 
     id: str
     table: str
@@ -82,6 +82,7 @@ class Commit:
     is_retry: bool = False
     spec_id: int = 0
     table_id: str = ""
+    written_at: float = 0.0
     series: str = ""
     order: str = ""
     summary: tuple[tuple[str, str], ...] = field(default=())
@@ -144,13 +145,15 @@ class Committer(CommitFinder, Protocol):
 @dataclass(frozen=True, slots=True)
 class WrittenFiles:
     """The files that the spans of a job have written. ``spec_id`` is that of the partition values, ``table_id`` the
-    UUID of their table, ``size`` the bytes of the records that name them, ``missing`` the spans without a record."""
+    UUID of their table, ``size`` the bytes of the records that name them, ``missing`` the spans without a record,
+    ``written_at`` when the oldest file was written (Unix seconds; 0: not known)."""
 
     files: tuple[DataFile, ...] = ()
     spec_id: int = 0
     size: int = 0
     missing: int = 0
     table_id: str = ""
+    written_at: float = 0.0
 
 
 class JobFiles(Protocol):

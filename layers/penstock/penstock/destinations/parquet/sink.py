@@ -6,6 +6,7 @@ Files are stored while chunks come, and nobody sees them. `complete` is the comm
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -141,7 +142,7 @@ class LakeSink(PlainSink):
         record = self._before
         if not record.is_done:
             record = SpanFiles(self._token, DONE, self._reached, self._finished(), self._places())
-            record = replace(record, spec_id=self._spec_id())
+            record = replace(record, spec_id=self._spec_id(), written_at=time.time())
             if self._ended():
                 raise LeaseLostError(f"span {self._span} of job {self._job_id} was written after the end of its job")
             if self._record:

@@ -60,7 +60,7 @@ class SpanFiles:
     """The files of one span. ``token`` is the attempt that wrote it, ``loaded`` what it has loaded. ``places`` are the
     locations of its tables, under which an attempt that was killed may have left uploads. ``is_end``: ``loaded`` is
     what all spans of the job have loaded, and this is its end. ``spec_id`` is that of the partition values, for a table
-    of Iceberg."""
+    of Iceberg. ``written_at`` is when the span was done (Unix seconds; 0: not known)."""
 
     token: str
     state: str = OPEN
@@ -69,6 +69,7 @@ class SpanFiles:
     places: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     is_end: bool = field(default=False, metadata=OMIT_DEFAULT)
     spec_id: int = field(default=0, metadata=OMIT_DEFAULT)
+    written_at: float = field(default=0.0, metadata=OMIT_DEFAULT)
 
     @property
     def is_done(self) -> bool:

@@ -212,6 +212,7 @@ class _TableCommits:
             is_retry=batch.requested > 0,
             spec_id=portion[0].written.spec_id,
             table_id=portion[0].written.table_id,
+            written_at=min((ready.written.written_at for ready in portion if ready.written.files), default=0.0),
             series=jobs[0].commit.series if replaces else "",
             order=jobs[0].commit.order if replaces else "",
             summary=(("penstock.jobs", str(len(jobs))),),
