@@ -11,7 +11,7 @@ from faults.sources import JobKind
 
 def run(servers: Servers, kind: JobKind, seed: int, rate: float, profile: FaultProfile = ANY_FAULT) -> Result:
     """One run."""
-    with servers.resources(f"{kind.name}-{seed}") as resources:
+    with servers.resources(f"{kind.name}-{seed}", table_bucket=kind.table_bucket) as resources:
         one = (
             ListedRun(resources, kind, seed, rate, profile)
             if kind.listed

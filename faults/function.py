@@ -15,6 +15,7 @@ from penstock.model.source import Deadline
 from penstock.settings import Settings
 from penstock.testing import ManualDeadline
 from penstock.wiring import after as wired_after
+from penstock.wiring import commit as wired_commit
 from penstock.wiring import functions
 from penstock.wiring import large_jobs as wired_steps
 from penstock.wiring import tables as wired_tables
@@ -22,7 +23,7 @@ from penstock.wiring import tables as wired_tables
 
 def _warm_up() -> None:
     """Have botocore parse its service models once, for all processes forked from this one."""
-    for service in ("s3", "dynamodb", "stepfunctions", "events", "sns", "sqs", "lambda"):
+    for service in ("s3", "dynamodb", "stepfunctions", "events", "sns", "sqs", "lambda", "glue", "s3tables"):
         session().client(
             service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
         ).close()
@@ -30,7 +31,7 @@ def _warm_up() -> None:
 
 _warm_up()
 # 60 MB of modules, which each process would otherwise import itself.
-PRELOADED = (wired_steps, wired_tables, wired_after)
+PRELOADED = (wired_steps, wired_tables, wired_after, wired_commit)
 
 
 def handle(request: InvocationRequest) -> InvocationResult:
@@ -53,6 +54,19 @@ def _ingest(event: Any, deadline: Deadline) -> list[str]:
     return list(functions.ingest().handle(event, deadline).returned)
 
 
+def _abort(event: Any) -> dict[str, object]:
+    if "unused" in event:
+        return functions.unused()(event["unused"])
+    return functions.abort()(event["job"], event["attempt"], event["error"])
+
+
+def _commit(event: Any, deadline: Deadline) -> Any:
+    """Create a table, or return the ids of the messages that the queue must deliver again."""
+    if "prepare" in event:
+        return functions.prepare(event["prepare"])
+    return list(functions.commit()(event, deadline).returned)
+
+
 def _redrive(jobs: Sequence[str]) -> int:
     """Reopen jobs as `penstock jobs redrive` does; return the number of jobs reopened."""
     store = functions.build_job_store(Settings.from_environment())
@@ -69,7 +83,8 @@ _VERBS: Mapping[str, Callable[[Any, Deadline], Any]] = {
         event["job"], event["attempt"], event["span"], deadline, event.get("round", 0)
     ),
     "finish": lambda event, _: functions.finish()(event["job"], event["attempt"], event["round"]),
-    "abort": lambda event, _: functions.abort()(event["job"], event["attempt"], event["error"]),
+    "abort": lambda event, _: _abort(event),
+    "commit": _commit,
     "after": lambda event, deadline: functions.after()(event, deadline).response,
     "reconcile": lambda _, deadline: dict(functions.reconcile()(deadline)),
     "announce": lambda event, _: list(functions.announce()(event).failed),

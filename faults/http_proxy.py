@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from faults.invocation_request import InvocationResult
 from faults.schedule import KILLS, Fault, Kill, Schedule
 
 COMMON_FAULTS = (
@@ -38,9 +39,12 @@ EXTRA_FAULTS = {
     "DynamoDB.BatchGetItem": (Fault.CUT,),
     "DynamoDB.BatchWriteItem": (Fault.CUT, Fault.LEFT, Fault.LEFT),
     "DynamoDB.UpdateItem": (Fault.CUT,),
+    "Glue.GetTable": (Fault.CUT,),
+    "Iceberg.Load": (Fault.CUT,),
 }
 # Requests that occur once or a few times in a job, where most can go wrong.
 RATE_FACTORS = {"CreateUpload": 4.0, "UploadPart": 2.0, "CompleteUpload": 16.0}
+RATE_FACTORS |= {"Glue.UpdateTable": 6.0, "Iceberg.Commit": 6.0, "Glue.CreateTable": 4.0, "Iceberg.Create": 4.0}
 # Bodies of results carry a CRC32 in this header.
 UPLOAD_CHECKSUM = "x-amz-checksum-crc32"
 # Sources that become objects are verified at their end, by their encoding or by the CRC32 that S3 has. TLS protects
@@ -49,6 +53,8 @@ CHECKED_DOWNLOADS = ("/bucket-", "/after-move-")
 NOT_DONE = {Fault.RESET, Fault.FAILED, Fault.BUSY, Fault.HIDDEN, Fault.KILL_BEFORE, Fault.TIMED_OUT}
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 FUNCTIONS = "/2015-03-31/functions/"
+# https://github.com/apache/iceberg/blob/main/open-api/rest-catalog-open-api.yaml
+CATALOG = "/iceberg/"
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>injected</Message></Error>'
 TARGETS = {
     "DynamoDB_20120810": ("DynamoDB", "ProvisionedThroughputExceededException"),
@@ -56,14 +62,17 @@ TARGETS = {
     "AWSEvents": ("Events", "ThrottlingException"),
     "AmazonSQS": ("SQS", "RequestThrottled"),
     "secretsmanager": ("SecretsManager", "ThrottlingException"),
+    "AWSGlue": ("Glue", "ThrottlingException"),
 }
+OnInvoke = Callable[[str, Any], InvocationResult | None]
+"""Called with the name of a function and its event. Returns the result, or None if nobody waits for it."""
 
 
 @contextmanager
-def http_proxy(backend: str, schedule: Schedule, kill: Kill, on_invoke: Callable[[Any], object]) -> Iterator[str]:
+def http_proxy(backend: str, schedule: Schedule, kill: Kill, on_invoke: OnInvoke) -> Iterator[str]:
     """The URL of a proxy before the server at ``backend``.
 
-    ``kill`` ends the function that uses it. ``on_invoke`` is called with the event of each function that it invokes.
+    ``kill`` ends the function that uses it. ``on_invoke`` is called for each function that it invokes.
     """
     names = {
         "backend": urlsplit(backend).netloc,
@@ -94,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     backend: str
     schedule: Schedule
     kill: Kill
-    on_invoke: Callable[[Any], object]
+    on_invoke: OnInvoke
     body: bytes
     _response: tuple[int, list[tuple[str, str]], bytes]
 
@@ -147,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault in (Fault.FAILED, Fault.FAILED_DONE):
             self._respond_with_error(500, "InternalError" if self.service == "S3" else "InternalServerError")
         elif fault is Fault.BUSY:
-            self._respond_with_error(503 if self.service == "S3" else 400, self.throttled)
+            self._respond_with_error({"S3": 503, "Iceberg": 429}.get(self.service, 400), self.throttled)
         elif fault in (Fault.HIDDEN, Fault.HIDDEN_DONE):
             self._respond_with_error(200, "InternalError")
         elif fault is Fault.FLIPPED_DOWN:
@@ -172,13 +181,21 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
         if self.service == "Lambda" and response.status == HTTPStatus.NOT_FOUND:
             # The role was allowed to invoke. The emulator has no such function; the suite invokes it.
-            self.on_invoke(json.loads(self.body))
-            self._response = HTTPStatus.ACCEPTED, [("Content-Length", "0")], b""
+            self._response = self._invoked()
             return
         headers = response.getheaders()
         if not response.getheader("Content-Length"):
             headers.append(("Content-Length", str(len(body))))
         self._response = response.status, headers, body
+
+    def _invoked(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        result = self.on_invoke(self.path.removeprefix(FUNCTIONS).partition("/")[0], json.loads(self.body))
+        if result is None:
+            return HTTPStatus.ACCEPTED, [("Content-Length", "0")], b""
+        failed = {"errorType": result.error, "errorMessage": result.message}
+        body = json.dumps(failed if result.error else result.value).encode()
+        headers = [("X-Amz-Function-Error", "Unhandled")] if result.error else []
+        return HTTPStatus.OK, [("Content-Length", str(len(body))), *headers], body
 
     def _send_response(self, *, cut: bool = False) -> None:
         status, headers, body = self._response
@@ -198,6 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond_with_error(self, status: int, code: str) -> None:
         if self.service == "S3":
             body = b"" if self.command == "HEAD" else XML.format(code=code).encode()
+        elif self.service == "Iceberg":
+            body = json.dumps({"error": {"message": "injected", "type": code, "code": status}}).encode()
         else:
             body = json.dumps({"__type": f"com.amazonaws#{code}", "message": "injected"}).encode()
         self._set_response(status, body)
@@ -229,6 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
             service, throttled = TARGETS[target]
             return service, f"{service}.{action}", "", throttled
         parts = urlsplit(self.path)
+        if parts.path.startswith(CATALOG):
+            return "Iceberg", f"Iceberg.{_catalog_operation(self.command, parts.path)}", "", "TooManyRequestsException"
         if FUNCTIONS in parts.path:
             return "Lambda", "Lambda.Invoke", "", "TooManyRequestsException"
         if self.command == "POST" and "urlencoded" in self.headers.get("Content-Type", ""):
@@ -240,6 +261,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the base class names it so)
         """Quiet."""
+
+
+def _catalog_operation(method: str, path: str) -> str:
+    if path.endswith("/config"):
+        return "Config"
+    if method == "POST":
+        return "Create" if path.endswith("/tables") else "Commit"
+    return "Load"
 
 
 def _s3_operation(method: str, query: dict[str, list[str]], *, is_object: bool) -> str:

@@ -10,11 +10,13 @@ from typing import Any
 
 from pyarrow.parquet import read_table
 
+from faults import lake_outcome
 from faults.servers import WORK, RunResources
 from faults.sources import JobKind, Row
 
 BEFORE = b"what stood there before"
-OLD: Row = (-1, "before")
+OLD: Row = lake_outcome.OLD
+ENDED = {"succeeded", "failed"}
 LEDGER, LOADS = "penstock_ledger", "penstock_loads"
 
 
@@ -22,6 +24,8 @@ def prepare(resources: RunResources, kind: JobKind) -> None:
     """Put existing content at the destination."""
     if kind.store == "bucket":
         resources.servers.client("s3").put_object(Bucket=resources.results, Key=_key(resources, kind), Body=BEFORE)
+    elif kind.store == "iceberg":
+        lake_outcome.prepare(resources, kind)
     elif kind.store in ("postgresql", "archive"):
         unique = "PRIMARY KEY" if kind.mode == "upsert" else "NOT NULL"
         resources.execute(f"CREATE TABLE people (id bigint {unique}, name text)")
@@ -44,6 +48,10 @@ def problems(
     done = set(states) == {"succeeded"} and len(jobs) == expected
     if kind.store == "bucket":
         return wrong + _wrong_object(resources, kind, jobs, done=done)
+    if kind.store == "iceberg":
+        ended = not resources.unused_files() and set(states) <= ENDED
+        wrong += lake_outcome.wrong_table(resources, kind, jobs, done=done, ended=ended)
+        return wrong + (_wrong_counts(resources, kind, jobs) if done else [])
     if kind.store == "parquet":
         return wrong + _wrong_files(resources, kind, done=done) + (_wrong_counts(resources, kind, jobs) if done else [])
     if kind.store == "archive":

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     with running_servers() as servers:
         users, bad = fastest_scenarios(servers)
         green = []
-        for permission in sorted(servers.roles.permissions):
+        for permission in sorted(servers.permissions):
             if permission.reason or (arguments and permission.role not in arguments):
                 continue
             path = users.get(permission, "")

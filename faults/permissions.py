@@ -35,6 +35,9 @@ UNTESTED: Mapping[tuple[str, str], str] = {
     ("IngestRole", "sqs:GetQueueAttributes"): _POLLER,
     ("IngestRole", "sqs:SendMessage"): _BURIED,
     ("AbortRole", "sqs:SendMessage"): _BURIED,
+    ("CommitRole", "sqs:ReceiveMessage"): _POLLER,
+    ("CommitRole", "sqs:DeleteMessage"): _POLLER,
+    ("CommitRole", "sqs:GetQueueAttributes"): _POLLER,
     ("AfterRole", "dynamodb:DescribeStream"): _STREAM,
     ("AfterRole", "dynamodb:GetRecords"): _STREAM,
     ("AfterRole", "dynamodb:GetShardIterator"): _STREAM,
@@ -59,14 +62,15 @@ TRUE_CONDITIONS = frozenset(
         "HasDestinationBucket",
         "MayTagSources",
         "MayMoveSources",
+        "UseIceberg",
+        "UseIcebergRights",
+        "UseCommitRights",
     }
 )
-# Functions that the suite's stack does not have: no job of the suite goes to an Iceberg table. tests/e2e/test_lake.py
-# runs them under their roles.
-FALSE_CONDITIONS = frozenset({"UseIceberg"})
-# Permissions of stacks with a KMS key, a VPC or a database of their own, which the emulator does not have, and of those
-# with an Iceberg catalog.
-_LAKE = "tests/e2e/test_lake.py commits under the roles of a stack"
+# Those of the two catalogs that the suite has. Each has roles of its own, as two stacks would.
+GLUE_CONDITIONS = TRUE_CONDITIONS | {"UseGlue", "DeleteTableFiles"}
+TABLE_BUCKET_CONDITIONS = TRUE_CONDITIONS | {"UseTableBucket"}
+# Permissions of stacks with a KMS key, a VPC or a database of their own, which the emulator does not have.
 _VPC = "Lambda makes and removes the function's network interfaces in the name of its role"
 CONDITIONAL: Mapping[str, str] = {
     "kms:Decrypt": "S3 and Lambda decrypt in the name of whoever reads, or fills a multipart upload",
@@ -77,20 +81,6 @@ CONDITIONAL: Mapping[str, str] = {
     "ec2:DescribeNetworkInterfaces": _VPC,
     "ec2:DescribeSubnets": _VPC,
     "ec2:UnassignPrivateIpAddresses": _VPC,
-    "glue:CreateTable": _LAKE,
-    "glue:GetDatabase": _LAKE,
-    "glue:GetTable": _LAKE,
-    "glue:UpdateTable": _LAKE,
-    "s3:DeleteObject": _LAKE,
-    "s3:GetObject": f"metadata of tables: {_LAKE}",
-    "s3tables:CreateTable": _LAKE,
-    "s3tables:GetTableBucket": _LAKE,
-    "s3tables:GetTableData": _LAKE,
-    "s3tables:GetTableMetadataLocation": _LAKE,
-    "s3tables:PutTableData": _LAKE,
-    "s3tables:UpdateTableMetadataLocation": _LAKE,
-    "sqs:SendMessage": f"to the queue of commits: {_LAKE}",
-    "lambda:InvokeFunction": f"to create tables: {_LAKE}",
     "rds-db:connect": "RDS checks it when a password made by IAM comes in",
     "secretsmanager:GetSecretValue": "that of a database: tests/contract/test_postgres_connect.py, without a role",
 }
@@ -118,7 +108,7 @@ def verbs(resources: Resources) -> Mapping[str, str]:
     return {
         name.removesuffix("Function").lower(): resource["Properties"]["Role"]["Fn::GetAtt"][0]
         for name, resource in resources.items()
-        if resource["Type"] == "AWS::Serverless::Function" and resource.get("Condition") not in FALSE_CONDITIONS
+        if resource["Type"] == "AWS::Serverless::Function"
     }
 
 
@@ -126,11 +116,15 @@ def policies(resources: Resources, role: str, resolver: Resolver) -> list[dict[s
     """The policy documents of a role, including those that it shares with other roles."""
     properties = resources[role]["Properties"]
     own = [policy["PolicyDocument"] for policy in properties["Policies"]]
-    # Which of the shared ones are conditional is for the template's tests; these are all there are without conditions.
-    shared = [one["Ref"] for one in properties.get("ManagedPolicyArns", ()) if "Ref" in one]
+    shared = [one for one in properties.get("ManagedPolicyArns", ()) if _is_there(one, resolver)]
+    names = [one["Ref"] if "Ref" in one else one["Fn::If"][1]["Ref"] for one in shared]
     return [
-        resolver.resolve(one) for one in [*own, *(resources[name]["Properties"]["PolicyDocument"] for name in shared)]
+        resolver.resolve(one) for one in [*own, *(resources[name]["Properties"]["PolicyDocument"] for name in names)]
     ]
+
+
+def _is_there(shared: Mapping[str, Any], resolver: Resolver) -> bool:
+    return "Ref" in shared or shared["Fn::If"][0] in resolver.true_conditions
 
 
 def permissions_of(role: str, documents: list[dict[str, Any]]) -> Iterator[Permission]:
@@ -168,18 +162,23 @@ class Roles:
         }
 
 
-def make_roles(iam: Any, sts: Any, names: Mapping[str, str]) -> Roles:
-    """Create every function's role in an account, as in the template except for the names of resources."""
+def make_roles(
+    iam: Any, sts: Any, names: Mapping[str, str], conditions: frozenset[str] = GLUE_CONDITIONS, suffix: str = ""
+) -> Roles:
+    """Create every function's role in an account, as in the template except for the names of resources. Only the
+    ``conditions`` hold. ``suffix`` is added to the names of the roles."""
     resources: Resources = read_template()["Resources"]
-    resolver = Resolver({**PSEUDO_PARAMETERS, **_log_groups(resources), **names}, TRUE_CONDITIONS)
+    resolver = Resolver({**PSEUDO_PARAMETERS, **_log_groups(resources), **names}, conditions)
     of_verb = verbs(resources)
     permissions: list[Permission] = []
     for role in dict.fromkeys(of_verb.values()):  # `check` has the role of `ingest`
         documents = policies(resources, role, resolver)
-        permissions += permissions_of(role, documents)
-        iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))
+        name = role + suffix
+        permissions += permissions_of(name, documents)
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         for number, document in enumerate(documents):
-            iam.put_role_policy(RoleName=role, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(document))
+            iam.put_role_policy(RoleName=name, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(document))
+    of_verb = {verb: role + suffix for verb, role in of_verb.items()}
     return Roles(sts, PSEUDO_PARAMETERS["AWS::AccountId"], of_verb, frozenset(permissions))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from faults import interference
+from faults.iceberg_scenarios import ICEBERG_SCENARIOS
 from faults.scenario_run import Scenario
 from faults.scenarios import RETRIES, SCENARIOS, TRIES
 from faults.schedule import Fault
@@ -116,6 +117,7 @@ ROLE_SCENARIOS: Mapping[str, Scenario] = {
         redrive=True,
         retries=RETRIES,
     ),
+    **ICEBERG_SCENARIOS,
     "an object that is tagged after its job": Scenario("after-tag"),
     "an object without versions that is tagged after its job": Scenario("after-tag-plain"),
     "an object that is moved after its job, by an attempt that dies": Scenario(

@@ -73,6 +73,24 @@ archive = "members"
 password_secret = "{ARCHIVE_SECRET}"
 """
 ROUTES = AFTER_ROUTES + ROUTES
+_ICEBERG_COLUMNS = """
+columns = [{ name = "id", type = "integer", nullable = false }, { name = "name" }, { name = "part" }]
+"""
+_ICEBERG = "".join(
+    f"""
+[[route]]
+name = "iceberg {name}"
+match = "*/iceberg-{name}-*"
+destination = "iceberg:NAMESPACE.people"
+max_rejects = 1000
+[route.table]
+{options}{_ICEBERG_COLUMNS}"""
+    for name, options in (
+        ("append", 'create = true\npartition_by = ["part"]'),
+        ("replace", 'mode = "replace"'),
+        ("evolve", 'create = true\nevolve = "add"'),
+    )
+)
 ROUTES += """
 [[route]]
 name = "archives"
@@ -91,3 +109,8 @@ name = "archived files"
 match = "*/archive-*/*"
 destination = "s3://{destination_bucket}/{archive}/{member}"
 """
+
+
+def routes_of(namespace: str) -> str:
+    """The routes of a run. ``namespace`` is that of its Iceberg table."""
+    return ROUTES + _ICEBERG.replace("NAMESPACE", namespace)

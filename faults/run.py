@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -25,8 +26,9 @@ from faults.machine import ALL_RETRIES, StateMachineRunner
 from faults.postgres_proxy import postgres_proxy
 from faults.run_plans import ANY_FAULT, FaultProfile
 from faults.schedule import Fault, Schedule
-from faults.servers import RunResources
+from faults.servers import COMMIT, COMMIT_FUNCTION, RunResources
 from faults.sources import JobKind
+from penstock.aws.jobs_table.commit_items import state_of
 from penstock.jobs.events import notification
 from penstock.model.job_status import JobState
 from penstock.model.object import Source
@@ -45,8 +47,14 @@ MAX_RECONCILES = 10
 # Shares of ends of jobs that the stream loses, and of runs in which a newer version comes during an action.
 LOST_SHARE = 0.2
 NEWER_SHARE = 0.4
+# Requests that commit to an Iceberg table.
+COMMITS = ("Glue.UpdateTable", "Iceberg.Commit")
+# Requests for a commit at which another writer, or another job, is faster: their share, and how many at most.
+FASTER_SHARE, FASTER = 0.3, 4
 # The retries of the stream's event source in template.yaml.
 STREAM_RETRIES = 3
+# The final states of jobs that a redrive goes on with.
+REDRIVEN = ("failed", "in_doubt")
 # Longer than any lease.
 AFTER_ALL_LEASES = 700_000.0
 
@@ -97,6 +105,9 @@ class Run:
     retries: int = ALL_RETRIES
     newer: dict[str, Source] = field(default_factory=dict)
     told: set[tuple[str, str, int]] = field(default_factory=set)
+    commits: dict[str, str] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
+    faster: int = 0
     # The final states besides succeeded that are right.
     harmless_states: ClassVar[Collection[str]] = ()
 
@@ -120,7 +131,7 @@ class Run:
         state = "succeeded" if states == {"succeeded"} else "failed" if "failed" in states else "dead letter"
         orphans = self.reconcile_all()
         self.check()
-        if any(job["state"] == "failed" for job in self.jobs()):
+        if any(job["state"] in REDRIVEN for job in self.jobs()):
             self.redrive()
             orphans += self.reconcile_all()
         self.check(success_only=True)
@@ -147,7 +158,7 @@ class Run:
     def redrive(self) -> None:
         """Reopen every failed job and deliver all messages, without faults."""
         self.schedule.fault_free = True
-        failed = [job["pk"].removeprefix("job#") for job in self.jobs() if job["state"] == "failed"]
+        failed = [job["pk"].removeprefix("job#") for job in self.jobs() if job["state"] in REDRIVEN]
         self.invoke("redrive", failed)
         self.clock_offset += AFTER_ALL_LEASES
         self.deliver()
@@ -189,7 +200,7 @@ class Run:
         """The attempt numbers of jobs whose lease a killed attempt still holds."""
         return {job["pk"]: job["attempts"] for job in self.jobs() if job["state"] == "running"}
 
-    def batch(self, pending: dict[str, str], receives: int) -> object:
+    def batch(self, pending: dict[str, str], receives: int, queue: str = "") -> object:
         return {
             "Records": [
                 {
@@ -198,7 +209,7 @@ class Run:
                     "body": body,
                     "attributes": {"ApproximateReceiveCount": str(receives)},
                     "eventSource": "aws:sqs",
-                    "eventSourceARN": self.resources.queue,
+                    "eventSourceARN": queue or self.resources.queue,
                 }
                 for number, body in pending.items()
             ]
@@ -206,7 +217,15 @@ class Run:
 
     def run_executions(self) -> None:
         """Run every execution that was started and has not run yet, and then those that these have started."""
-        while given := self._next_execution():
+        while self.run_next():
+            pass
+        if self.kind.store == "iceberg":
+            self.deliver_commits()
+
+    def run_next(self) -> bool:
+        """Run an execution that was started and has not run yet. Returns False if there is none."""
+        given = self._next_execution()
+        if given:
             failed = StateMachineRunner(self.invoke, self.read, self.wait, self.run_executions, self.retries).run(given)
             if failed:
                 # The EventBridge rule on ended executions, independent of the machine's own abort.
@@ -214,6 +233,28 @@ class Run:
                 for _ in range(ASYNCHRONOUS):
                     if not self.invoke("abort", ended).error:
                         break
+        return given is not None
+
+    def deliver_commits(self, rounds: int = RECEIVES) -> None:
+        """Deliver the messages of the commit queue, in one batch or in two, as often as the queue does at most."""
+        for receives in range(1, rounds + 1):
+            bodies = self.resources.take_messages(COMMIT)
+            self.commits |= {str(next(self.numbers)): body for body in bodies}
+            if not self.commits:
+                return
+            names = sorted(self.commits)
+            middle = len(names) // 2 if self.schedule.rng("commits").random() < 1 / 2 else 0
+            for part in (names[:middle], names[middle:]):
+                # Another job's commit may have come in between, and have delivered them.
+                taken = {name: self.commits.pop(name) for name in part if name in self.commits}
+                if taken:
+                    answer = self.invoke("commit", self.batch(taken, receives, self.resources.commit_queue))
+                    left = taken if answer.error else answer.value
+                    self.commits |= {name: taken[name] for name in left}
+            self.clock_offset += 1_000.0
+        if rounds == RECEIVES:
+            while self.commits:
+                self.resources.dead_letter(self.commits.popitem()[1])
 
     def _next_execution(self) -> Mapping[str, Any] | None:
         """Return the input of an execution that has not run yet, and note that it runs."""
@@ -252,6 +293,7 @@ class Run:
             len(states) >= len(self.sources)
             and all(state.final for state in states)
             and not any(map(is_open, self.jobs()))
+            and not (self.kind.store == "iceberg" and self.resources.unused_files())
             and not self.resources.uploads()
         )
 
@@ -264,6 +306,8 @@ class Run:
         if bodies := self.resources.take_messages():
             self.invoke("ingest", self.batch({str(number): body for number, body in enumerate(bodies)}, 1))
             self.run_executions()
+        if self.kind.store == "iceberg":
+            self.deliver_commits()
         return int(done.get("uploads", 0))
 
     def invoke(self, verb: str, event: Any) -> InvocationResult:
@@ -329,9 +373,7 @@ class Run:
             invocation.kill(TIMED_OUT if fault is Fault.TIMED_OUT else DEAD)
 
         with (
-            http_proxy(
-                self.resources.servers.account.endpoint, self.schedule, end, self.async_events.append
-            ) as endpoint,
+            http_proxy(self.resources.servers.account.endpoint, self.schedule, end, self.invoked) as endpoint,
             postgres_proxy(self.resources.dsn, self.schedule, end) as dsn,
         ):
             self.schedule.before_request = self.interference(verb)
@@ -346,9 +388,32 @@ class Run:
             self.problems.append(f"{verb} raised {answer.error} without a fault: {answer.message}")
         return answer
 
+    def invoked(self, name: str, event: Any) -> InvocationResult | None:
+        """A function invokes another one: `commit`, whose answer it needs, or `abort`, which runs later."""
+        if name == COMMIT_FUNCTION:
+            return self.invoke_once("commit", event)
+        self.async_events.append(event)
+        return None
+
     def interference(self, verb: str) -> Callable[[str], None]:
         """Return what happens before each request of a function."""
+        if self.kind.store == "iceberg":
+            return self.commit_faster
         return self.overwrite_source if verb == "after" else nothing
+
+    def commit_faster(self, request: str) -> None:
+        """Let another writer commit to the table right before a function does, or the other jobs of the run."""
+        if not request.startswith(COMMITS) or self.schedule.fault_free or self.faster >= FASTER:
+            return
+        rng = self.schedule.rng("faster")
+        if rng.random() >= FASTER_SHARE:
+            return
+        self.faster += 1
+        if rng.random() < 1 / 2:
+            self.resources.table.append([(-100 - self.faster, "foreign")])
+        else:
+            self.run_next()
+            self.deliver_commits(rounds=1)
 
     def wait(self, seconds: float) -> None:
         self.clock_offset += seconds
@@ -362,7 +427,7 @@ class Run:
         found = [
             {name: _plain(value) for name, value in item.items()} for item in self.resources.items(self.resources.jobs)
         ]
-        return [item for item in found if item["pk"].startswith("job#")]
+        return [item | {"state": str(state_of(item))} for item in found if item["pk"].startswith("job#")]
 
     def check(self, *, success_only: bool = False) -> None:
         """Add what is wrong to ``problems``."""

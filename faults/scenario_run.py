@@ -49,7 +49,7 @@ def run_scenario(servers: Servers, name: str, path: Scenario, without: Permissio
     """Run one scenario to its end. Its functions lack the permission ``without``."""
     kind = kinds()[path.kind]
     label = zlib.crc32(f"{name} {without}".encode())
-    with servers.resources(f"path-{label}", without) as resources:
+    with servers.resources(f"path-{label}", without, table_bucket=kind.table_bucket) as resources:
         outcome.prepare(resources, kind)
         if path.fresh:
             for version in resources.versions(resources.results):

@@ -40,7 +40,10 @@ Kill = Callable[[Fault], None]
 # The client retries up to five times; a longer burst reaches its caller.
 BURSTS = (1, 1, 1, 1, 2, 3, 6, 12)
 UNLIMITED = 1_000
-_DIGEST = re.compile(r"[0-9a-f]{32}")
+# Digests, and the random parts of names of metadata, manifests and data files.
+_DIGEST = re.compile(
+    r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=/snap-)[0-9]+|-[0-9a-f]{8}(?=\.parquet)"
+)
 
 
 class Schedule:

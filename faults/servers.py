@@ -15,8 +15,9 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from faults.after_kinds import DONE, QUARANTINE
-from faults.permissions import Permission, Roles, make_roles
-from faults.routes import ARCHIVE_PASSWORD, ARCHIVE_SECRET, ROUTES
+from faults.lake import TABLE_BUCKET, RunTable
+from faults.permissions import TABLE_BUCKET_CONDITIONS, Permission, Roles, make_roles
+from faults.routes import ARCHIVE_PASSWORD, ARCHIVE_SECRET, routes_of
 from faults.sources import PLAIN, SOURCE
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock_local import postgres
@@ -26,7 +27,6 @@ from penstock_local.account import Account, emulator_only
 RESULTS, WORK, TOPIC = "results", "work", "ended-jobs"
 # The suite runs the executions itself; the emulator only records that they were started.
 DEFINITION = '{"StartAt": "Played", "States": {"Played": {"Type": "Succeed"}}}'
-ROUTES_KEY = "config/routes.toml"
 AT_S3, AT = "arn:aws:s3:::", "arn:aws:{}:us-east-1:000000000000:"
 # The values of the template's references: each run has its own tables, queues and result bucket, so that its
 # reconciler finds only its own jobs.
@@ -44,8 +44,16 @@ NAMES = {
     "AbortFunction.Arn": AT.format("lambda") + "function:abort",
     "EventsTopicArn": AT.format("sns") + TOPIC,
     "AWS::StackName": "faults",
+    "CommitQueue.Arn": AT.format("sqs") + "commit-*",
+    "IcebergDatabases": "run_*",
 }
-INGEST, DEAD = "ingest", "dead"
+TABLE_BUCKET_ARN = AT.format("s3tables") + f"bucket/{TABLE_BUCKET}"
+# Added to the names of the roles of a stack whose catalog is a table bucket.
+OF_TABLES = "-tables"
+INGEST, DEAD, COMMIT = "ingest", "dead", "commit"
+COMMIT_FUNCTION = "faults-commit"
+# The functions that create and change tables by asking `commit`, and those that announce jobs to it.
+ASKS_COMMIT, ANNOUNCES = ("ingest", "work"), ("ingest", "reconcile")
 SERVICES = (
     "s3",
     "dynamodb",
@@ -57,6 +65,8 @@ SERVICES = (
     "iam",
     "sts",
     "secretsmanager",
+    "glue",
+    "s3tables",
 )
 ON_DEMAND = {"BillingMode": "PAY_PER_REQUEST"}
 # As in the template's jobs table.
@@ -72,11 +82,13 @@ BY_TIME = {
 
 @dataclass(frozen=True)
 class Servers:
-    """The emulator and the database, with clients that meet no faults. ``roles`` are the roles of the functions."""
+    """The emulator and the database, with clients that meet no faults. ``roles`` are the roles of the functions,
+    ``table_roles`` those of a stack whose catalog is a table bucket."""
 
     account: Account
     dsn: str
     roles: Roles
+    table_roles: Roles
     state_machine: str
     clients: dict[str, Any] = field(default_factory=dict)
 
@@ -84,9 +96,15 @@ class Servers:
         """A client that meets no faults."""
         return self.clients[service]
 
-    def resources(self, name: str, without: Permission | None = None) -> RunResources:
-        """The resources of one run."""
-        return RunResources(self, name, without)
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What all roles may do. Those of the table bucket's stack differ by the rights to S3 Tables."""
+        tables = (one for one in self.table_roles.permissions if one.action.startswith("s3tables:"))
+        return self.roles.permissions.union(tables)
+
+    def resources(self, name: str, without: Permission | None = None, *, table_bucket: bool = False) -> RunResources:
+        """The resources of one run. ``table_bucket``: its Iceberg table is in S3 Tables."""
+        return RunResources(self, name, without, table_bucket)
 
 
 @contextmanager
@@ -102,14 +120,16 @@ def running_servers() -> Iterator[Servers]:
         for bucket in (SOURCE, PLAIN, WORK):
             clients["s3"].create_bucket(Bucket=bucket)
         _keep_versions(clients["s3"], SOURCE)
-        clients["s3"].put_object(Bucket=WORK, Key=ROUTES_KEY, Body=ROUTES.encode())
+        clients["s3tables"].create_table_bucket(name=TABLE_BUCKET)
         secret = json.dumps({"password": ARCHIVE_PASSWORD})
         clients["secretsmanager"].create_secret(Name=ARCHIVE_SECRET, SecretString=secret)
         clients["sns"].create_topic(Name=TOPIC)
         roles = make_roles(clients["iam"], clients["sts"], NAMES)
+        names = NAMES | {"IcebergCatalog": TABLE_BUCKET_ARN}
+        table_roles = make_roles(clients["iam"], clients["sts"], names, TABLE_BUCKET_CONDITIONS, OF_TABLES)
         anyone = f"arn:aws:iam::000000000000:role/{roles.of_verb['ingest']}"
         clients["stepfunctions"].create_state_machine(name="faults-job", definition=DEFINITION, roleArn=anyone)
-        yield Servers(account, dsn, roles, NAMES["StateMachine"], clients)
+        yield Servers(account, dsn, roles, table_roles, NAMES["StateMachine"], clients)
 
 
 def _keep_versions(s3: Any, bucket: str) -> None:
@@ -126,7 +146,14 @@ class RunResources:
     servers: Servers
     name: str
     without: Permission | None = None
+    table_bucket: bool = False
     assumed: dict[str, dict[str, str]] = field(default_factory=dict)
+    table: RunTable = field(init=False)
+
+    def __post_init__(self) -> None:
+        catalog = TABLE_BUCKET_ARN if self.table_bucket else "glue"
+        table = RunTable(self.servers.account, catalog, self.schema, self.results)
+        object.__setattr__(self, "table", table)
 
     def __enter__(self) -> RunResources:
         dynamodb = self.servers.client("dynamodb")
@@ -151,7 +178,9 @@ class RunResources:
         self.execute(f"CREATE SCHEMA {self.schema}")
         self.servers.client("s3").create_bucket(Bucket=self.results)
         _keep_versions(self.servers.client("s3"), self.results)
-        for queue in (INGEST, DEAD):
+        routes = routes_of(self.schema).encode()
+        self.servers.client("s3").put_object(Bucket=WORK, Key=self.routes_key, Body=routes)
+        for queue in (INGEST, DEAD, COMMIT):
             name, seen = f"{queue}-{self.name}", {"VisibilityTimeout": "0"}
             self.servers.client("sqs").create_queue(QueueName=name, Attributes=seen)
         # As if the reconciler had swept before: it aborts no upload that is older than its first sweep.
@@ -167,7 +196,8 @@ class RunResources:
             for version in [*self.versions(bucket), *self.versions(bucket, DONE), *self.versions(bucket, QUARANTINE)]:
                 s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
         s3.delete_bucket(Bucket=self.results)
-        for queue in (INGEST, DEAD):
+        s3.delete_object(Bucket=WORK, Key=self.routes_key)
+        for queue in (INGEST, DEAD, COMMIT):
             self.servers.client("sqs").delete_queue(QueueUrl=self.queue_url(queue))
 
     @property
@@ -182,6 +212,20 @@ class RunResources:
     def queue(self) -> str:
         """The ARN of the queue that S3 notifies."""
         return f"arn:aws:sqs:us-east-1:000000000000:{INGEST}-{self.name}"
+
+    @property
+    def commit_queue(self) -> str:
+        """The ARN of the queue of the function `commit`."""
+        return f"arn:aws:sqs:us-east-1:000000000000:{COMMIT}-{self.name}"
+
+    @property
+    def routes_key(self) -> str:
+        return f"config/{self.name}.toml"
+
+    @property
+    def roles(self) -> Roles:
+        """The roles of the run's functions."""
+        return self.servers.table_roles if self.table_bucket else self.servers.roles
 
     @property
     def records(self) -> str:
@@ -207,14 +251,17 @@ class RunResources:
             "PENSTOCK_AFTER_ACTIONS": "delete",
             "PENSTOCK_DESTINATION_BUCKETS": self.results,
             "PENSTOCK_WORK_BUCKET": WORK,
-            "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{ROUTES_KEY}",
+            "PENSTOCK_ROUTES_URI": f"s3://{WORK}/{self.routes_key}",
             "PENSTOCK_RECORDS_TABLE": self.records,
             "PENSTOCK_POSTGRES_DSN": dsn,
             "PENSTOCK_STATE_MACHINE": self.servers.state_machine,
             "PENSTOCK_QUEUE_URL": self.queue_url(INGEST),
             "PENSTOCK_DEAD_LETTER_QUEUE_URL": self.queue_url(DEAD),
             "PENSTOCK_ABORT_FUNCTION": "abort",
-            "PENSTOCK_UPLOAD_ROLES": "IngestRole,PlanRole,WorkRole",
+            "PENSTOCK_UPLOAD_ROLES": ",".join(self.roles.of_verb[verb] for verb in ("ingest", "plan", "work")),
+            "PENSTOCK_ICEBERG_CATALOG": self.table.catalog,
+            "PENSTOCK_COMMIT_FUNCTION": COMMIT_FUNCTION if verb in ASKS_COMMIT else "",
+            "PENSTOCK_COMMIT_QUEUE_URL": self.queue_url(COMMIT) if verb in ANNOUNCES else "",
             "PENSTOCK_EVENTS_TOPIC": NAMES["EventsTopicArn"],
             **{name: str(value) for name, value in settings.items()},
         }
@@ -229,13 +276,13 @@ class RunResources:
     def waiting_messages(self) -> int:
         """The number of messages in both queues."""
         sqs, name = self.servers.client("sqs"), "ApproximateNumberOfMessages"
-        urls = [self.queue_url(queue) for queue in (INGEST, DEAD)]
+        urls = [self.queue_url(queue) for queue in (INGEST, DEAD, COMMIT)]
         found = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name] for url in urls]
         return sum(map(int, found))
 
-    def take_messages(self) -> list[str]:
-        """Receive and delete all messages of the ingest queue; return their bodies."""
-        sqs, url = self.servers.client("sqs"), self.queue_url(INGEST)
+    def take_messages(self, queue: str = INGEST) -> list[str]:
+        """Receive and delete all messages of a queue; return their bodies."""
+        sqs, url = self.servers.client("sqs"), self.queue_url(queue)
         bodies: list[str] = []
         while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ()):
             for message in found:
@@ -243,12 +290,23 @@ class RunResources:
                 bodies.append(message["Body"])
         return bodies
 
+    def data_files(self) -> set[str]:
+        """The URIs of the data files in the results bucket."""
+        pages = self.servers.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.results)
+        keys = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
+        return {f"s3://{self.results}/{key}" for key in keys if key.endswith(".parquet")}
+
+    def unused_files(self) -> bool:
+        """Whether the reconciler must still look for data files of a failed job."""
+        items = self.items(self.jobs)
+        return any(item["pk"]["S"].startswith("unused#") and "index_key" in item for item in items)
+
     def credentials(self, verb: str) -> dict[str, str]:
         """The credentials of a function's role; empty for a command, which uses the account's own."""
-        if verb not in self.servers.roles.of_verb:
+        if verb not in self.roles.of_verb:
             return {}
         if verb not in self.assumed:
-            self.assumed[verb] = self.servers.roles.credentials(verb, self.name, self.without)
+            self.assumed[verb] = self.roles.credentials(verb, self.name, self.without)
         return self.assumed[verb]
 
     def decisions(self) -> list[Decision]:

@@ -40,7 +40,8 @@ class JobKind:
     archive, ``children`` of them with a job of their own. ``settings`` go into the environment. ``rate_factor`` scales
     the drawn rate: an attempt with many requests would otherwise seldom succeed. ``after`` is what becomes of the
     objects in ``bucket`` when their jobs have ended. ``listed``: the objects come by events and by a backfill, and
-    some are uploaded again; ``files`` are then the newest uploads (see `listed_run`).
+    some are uploaded again; ``files`` are then the newest uploads (see `listed_run`). ``table_bucket``: its Iceberg
+    table is in S3 Tables, not in Glue.
     """
 
     name: str
@@ -59,6 +60,7 @@ class JobKind:
     bucket: str = SOURCE
     after: AfterPlan | None = None
     listed: bool = False
+    table_bucket: bool = False
 
 
 # The kinds that a backfill sends, too, from buckets with and without versions.
@@ -73,6 +75,9 @@ LISTED = (
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
     found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_swaps(), *_encrypted()]
+    from faults.iceberg_kinds import iceberg_kinds  # noqa: PLC0415  # it needs this module
+
+    found += iceberg_kinds()
     listed = [replace(kind, name=f"listed-{kind.name}", listed=True) for kind in found if kind.name in LISTED]
     listed += [replace(kind, name=f"{kind.name}-plain", bucket=PLAIN) for kind in listed]
     return {kind.name: kind for kind in [*found, *_after(), *listed]}
@@ -95,7 +100,7 @@ def _after() -> list[JobKind]:
             large,
             large=True,
             content=lambda: text(2 * MIB),
-            settings=_sizes(1, MIB),
+            settings=sizes(1, MIB),
             after=move,
         )
     )
@@ -128,7 +133,7 @@ def _buckets() -> list[JobKind]:
     def kind(name: str, file: str, content: Callable[[], bytes], pack: Callable[[bytes], bytes]) -> JobKind:
         packed = cache(lambda: {file: pack(content())})
         large = name.startswith("large")
-        return JobKind(name, "bucket", packed, large=large, content=content, settings=_sizes(1 if large else 0, MIB))
+        return JobKind(name, "bucket", packed, large=large, content=content, settings=sizes(1 if large else 0, MIB))
 
     return [
         kind("gzip", "bucket-a.csv.gz", lambda: text(300 * KIB), in_blocks),
@@ -160,7 +165,7 @@ def _lake(count: int, *, large: bool) -> JobKind:
     packed = cache(lambda: {"lake-a.csv.gz": in_blocks(b"id,name,part\n" + data, 2_000)})
     rows = [(n, name_of(n)) for n in range(count) if not is_bad(n)]
     rejects = [n + 1 for n in range(count) if is_bad(n)]
-    name, settings = ("large-lake", _sizes(1, 64 * KIB)) if large else ("lake", {})
+    name, settings = ("large-lake", sizes(1, 64 * KIB)) if large else ("lake", {})
     return JobKind(name, "parquet", packed, large, records=len(rows), rows=rows, rejects=rejects, settings=settings)
 
 
@@ -180,7 +185,7 @@ def _table(store: str, mode: Mode, count: int, *, large: bool, zipped: bool) -> 
         records=len(good),
         rows=sorted(dict(good).items()),
         rejects=[n + 1 for n in range(count) if is_bad(n)],
-        settings=_sizes(1, span) if large else {},
+        settings=sizes(1, span) if large else {},
         rate_factor=CHATTY if store == "postgresql" and not large else 1.0,
     )
 
@@ -208,7 +213,7 @@ def _archive() -> JobKind:
         large=True,
         members=members,
         children=1,
-        settings=_sizes(MIB, MIB),
+        settings=sizes(MIB, MIB),
     )
 
 
@@ -227,7 +232,7 @@ def _large_zip() -> JobKind:
         records=count,
         rows=rows,
         children=2,
-        settings=_sizes(MIB, MIB // 2),
+        settings=sizes(MIB, MIB // 2),
         rate_factor=CHATTY,
     )
 
@@ -237,7 +242,7 @@ def _encrypted() -> list[JobKind]:
     files = cache(lambda: {f"{n}.txt": text(n) for n in range(1, 13)} | {"large.bin": text(2 * MIB)})
     packed = cache(lambda: {"archive-encrypted.zip": encrypted_zip_of(files())})
     small = JobKind("encrypted", "archive", packed, members=files)
-    large = replace(small, name="large-encrypted", large=True, children=1, settings=_sizes(MIB, MIB))
+    large = replace(small, name="large-encrypted", large=True, children=1, settings=sizes(MIB, MIB))
     return [small, large]
 
 
@@ -287,7 +292,7 @@ def _archives() -> list[JobKind]:
             children=int(large),
             records=len(rows),
             rows=rows,
-            settings=_sizes(MIB, MIB) if large else {},
+            settings=sizes(MIB, MIB) if large else {},
             rate_factor=1.0 if large else CHATTY,
         )
 
@@ -319,7 +324,7 @@ def _swaps() -> list[JobKind]:
             members=lambda: files,
             records=len(rows),
             rows=rows,
-            settings=_sizes(64 * KIB, MIB) if large else {},
+            settings=sizes(64 * KIB, MIB) if large else {},
             rate_factor=CHATTY,
         )
 
@@ -349,7 +354,8 @@ def tar_gzip_of(files: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _sizes(large: int, span: int) -> dict[str, int]:
+def sizes(large: int, span: int) -> dict[str, int]:
+    """Settings: jobs of more than ``large`` bytes are large, and their spans have ``span`` bytes."""
     return {"PENSTOCK_LARGE_BYTES": large, "PENSTOCK_SPAN_BYTES": span, "PENSTOCK_INDEX_SPACING": span // 4}
 
 

@@ -64,13 +64,13 @@ def test_a_path_comes_to_its_end_and_nothing_is_refused(walks: Walks, name: str)
 
 @pytest.mark.long
 def test_every_right_of_a_function_is_used_by_a_path_or_by_aws_itself(walks: Walks) -> None:
-    wanted = {permission for permission in walks.servers.roles.permissions if not permission.reason}
+    wanted = {permission for permission in walks.servers.permissions if not permission.reason}
     assert sorted(map(str, wanted - walks.users().keys())) == []
 
 
 @pytest.mark.long
 def test_what_aws_does_itself_is_granted_and_done_by_no_path(walks: Walks) -> None:
-    reasons = [permission for permission in walks.servers.roles.permissions if permission.reason]
+    reasons = [permission for permission in walks.servers.permissions if permission.reason]
     assert {(permission.role, permission.action) for permission in reasons} >= {
         key for key in UNTESTED if key[0] != "*"
     }
@@ -95,7 +95,7 @@ def test_a_right_that_is_taken_away_turns_its_path_red(walks: Walks, name: str, 
     role, action, end = without
     (permission,) = [
         one
-        for one in walks.servers.roles.permissions
+        for one in walks.servers.permissions
         if (one.role, one.action) == (role, action) and one.resource.endswith(end)
     ]
     assert permission in walks[name].used

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from faults.permissions import CONDITIONAL, TRUE_CONDITIONS
+from faults.permissions import CONDITIONAL, GLUE_CONDITIONS, TABLE_BUCKET_CONDITIONS
 from faults.template import read_template
 
 from deployed_template import deployed
@@ -37,6 +37,7 @@ ON_ICEBERG = {
     ("AskForTables", "UseIceberg"),
     ("ReadGlueTables", "UseGlue"),
     ("CreateGlueTables", "UseGlue"),
+    ("FindGlueDatabase", "UseGlue"),
     ("ChangeGlueTables", "UseGlue"),
     ("FindTableBucket", "UseTableBucket"),
     ("ReadTables", "UseTableBucket"),
@@ -218,7 +219,9 @@ def test_permissions_of_optional_features_are_granted_only_with_the_feature(
         ("EncryptMessages", "UseEventsTopic"),
     } | ON_ICEBERG
     assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in conditional)
-    untested = [then for condition, then, _ in conditional if condition not in TRUE_CONDITIONS]
+    untested = [
+        then for condition, then, _ in conditional if condition not in GLUE_CONDITIONS | TABLE_BUCKET_CONDITIONS
+    ]
     assert {action for then in untested for action in as_list(then["Action"])} == set(CONDITIONAL)
     assert template["Conditions"]["UseArchiveSecrets"] == {
         "Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "ArchiveSecretArns"}]}, ""]}]

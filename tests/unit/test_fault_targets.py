@@ -17,7 +17,7 @@ def test_destinations_aims_and_kinds_come_evenly() -> None:
     every_kind = kinds()
     draws = [plan_run(seed, every_kind) for seed in range(1, 1 + LONG_FORM)]
     pairs = Counter((draw.kind.store, draw.profile.name) for draw in draws)
-    assert len(pairs) == 5 * len(PROFILES)
+    assert len(pairs) == 6 * len(PROFILES)
     assert max(pairs.values()) - min(pairs.values()) <= 1
     assert {draw.kind.name for draw in draws} == set(every_kind)
 
