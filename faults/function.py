@@ -10,6 +10,7 @@ from typing import Any
 from faults import fast_clock
 from faults.invocation_request import InvocationRequest, InvocationResult
 from penstock.aws.session import session
+from penstock.destinations.iceberg import committer as iceberg_committer
 from penstock.errors import PenstockError
 from penstock.model.source import Deadline
 from penstock.settings import Settings
@@ -31,7 +32,7 @@ def _warm_up() -> None:
 
 _warm_up()
 # 60 MB of modules, which each process would otherwise import itself.
-PRELOADED = (wired_steps, wired_tables, wired_after, wired_commit)
+PRELOADED = (wired_steps, wired_tables, wired_after, wired_commit, iceberg_committer)
 
 
 def handle(request: InvocationRequest) -> InvocationResult:
