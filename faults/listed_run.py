@@ -15,8 +15,9 @@ from random import Random
 from threading import Lock
 from typing import ClassVar
 
+from faults.commits import RECEIVES
 from faults.listed_outcome import Upload, elder, listed_problems
-from faults.run import RECEIVES, Run, nothing
+from faults.run import Run, nothing
 from penstock.backfill.model import FoundObject
 from penstock.backfill.sending import RECORDS
 from penstock.jobs.events import notification

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -20,13 +19,14 @@ from boto3.dynamodb.types import TypeDeserializer
 from faults import outcome
 from faults.after_kinds import ATTRIBUTES, TAGS
 from faults.after_outcome import after_problems, is_open
+from faults.commits import RECEIVES, Commits
 from faults.http_proxy import http_proxy
 from faults.invocation_request import DEAD, TIMED_OUT, Invocation, InvocationRequest, InvocationResult
 from faults.machine import ALL_RETRIES, StateMachineRunner
 from faults.postgres_proxy import postgres_proxy
 from faults.run_plans import ANY_FAULT, FaultProfile
 from faults.schedule import Fault, Schedule
-from faults.servers import COMMIT, COMMIT_FUNCTION, RunResources
+from faults.servers import COMMIT_FUNCTION, RunResources
 from faults.sources import JobKind
 from penstock.aws.jobs_table.commit_items import state_of
 from penstock.jobs.events import notification
@@ -39,18 +39,13 @@ KILLS = 6
 # Shares of invocations that run twice at once, and that have little time left.
 DUPLICATE_SHARE = 0.05
 SHORT_TIME_SHARE = 0.1
-# The redrive policy of the queue in template.yaml, and the retries of an asynchronous invocation.
-RECEIVES = 5
+# The retries of an asynchronous invocation.
 ASYNCHRONOUS = 3
 # After this many runs of the reconciler nothing may be left.
 MAX_RECONCILES = 10
 # Shares of ends of jobs that the stream loses, and of runs in which a newer version comes during an action.
 LOST_SHARE = 0.2
 NEWER_SHARE = 0.4
-# Requests that commit to an Iceberg table.
-COMMITS = ("Glue.UpdateTable", "Iceberg.Commit")
-# Requests for a commit at which another writer, or another job, is faster: their share, and how many at most.
-FASTER_SHARE, FASTER = 0.3, 4
 # The retries of the stream's event source in template.yaml.
 STREAM_RETRIES = 3
 # The final states of jobs that a redrive goes on with.
@@ -105,21 +100,15 @@ class Run:
     retries: int = ALL_RETRIES
     newer: dict[str, Source] = field(default_factory=dict)
     told: set[tuple[str, str, int]] = field(default_factory=set)
-    commits: dict[str, str] = field(default_factory=dict)
-    numbers: Iterator[int] = field(default_factory=count)
-    faster: int = 0
+    commits: Commits = field(init=False)
     # The final states besides succeeded that are right.
     harmless_states: ClassVar[Collection[str]] = ()
 
     def __post_init__(self) -> None:
         rate = self.rate if self.kind.large else self.rate * SMALL_JOB_FACTOR
-        self.schedule = Schedule(
-            f"{self.seed} {self.kind.name}",
-            rate,
-            KILLS,
-            preferred=self.profile.preferred,
-            persistent=self.profile.persistent,
-        )
+        name, profile = f"{self.seed} {self.kind.name}", self.profile
+        self.schedule = Schedule(name, rate, KILLS, preferred=profile.preferred, persistent=profile.persistent)
+        self.commits = Commits(self)
 
     def __call__(self) -> Result:
         began = time.monotonic()
@@ -220,7 +209,7 @@ class Run:
         while self.run_next():
             pass
         if self.kind.store == "iceberg":
-            self.deliver_commits()
+            self.commits.deliver()
 
     def run_next(self) -> bool:
         """Run an execution that was started and has not run yet. Returns False if there is none."""
@@ -234,27 +223,6 @@ class Run:
                     if not self.invoke("abort", ended).error:
                         break
         return given is not None
-
-    def deliver_commits(self, rounds: int = RECEIVES) -> None:
-        """Deliver the messages of the commit queue, in one batch or in two, as often as the queue does at most."""
-        for receives in range(1, rounds + 1):
-            bodies = self.resources.take_messages(COMMIT)
-            self.commits |= {str(next(self.numbers)): body for body in bodies}
-            if not self.commits:
-                return
-            names = sorted(self.commits)
-            middle = len(names) // 2 if self.schedule.rng("commits").random() < 1 / 2 else 0
-            for part in (names[:middle], names[middle:]):
-                # Another job's commit may have come in between, and have delivered them.
-                taken = {name: self.commits.pop(name) for name in part if name in self.commits}
-                if taken:
-                    answer = self.invoke("commit", self.batch(taken, receives, self.resources.commit_queue))
-                    left = taken if answer.error else answer.value
-                    self.commits |= {name: taken[name] for name in left}
-            self.clock_offset += 1_000.0
-        if rounds == RECEIVES:
-            while self.commits:
-                self.resources.dead_letter(self.commits.popitem()[1])
 
     def _next_execution(self) -> Mapping[str, Any] | None:
         """Return the input of an execution that has not run yet, and note that it runs."""
@@ -307,7 +275,7 @@ class Run:
             self.invoke("ingest", self.batch({str(number): body for number, body in enumerate(bodies)}, 1))
             self.run_executions()
         if self.kind.store == "iceberg":
-            self.deliver_commits()
+            self.commits.deliver()
         return int(done.get("uploads", 0))
 
     def invoke(self, verb: str, event: Any) -> InvocationResult:
@@ -398,22 +366,8 @@ class Run:
     def interference(self, verb: str) -> Callable[[str], None]:
         """Return what happens before each request of a function."""
         if self.kind.store == "iceberg":
-            return self.commit_faster
+            return self.commits.go_first
         return self.overwrite_source if verb == "after" else nothing
-
-    def commit_faster(self, request: str) -> None:
-        """Let another writer commit to the table right before a function does, or the other jobs of the run."""
-        if not request.startswith(COMMITS) or self.schedule.fault_free or self.faster >= FASTER:
-            return
-        rng = self.schedule.rng("faster")
-        if rng.random() >= FASTER_SHARE:
-            return
-        self.faster += 1
-        if rng.random() < 1 / 2:
-            self.resources.table.append([(-100 - self.faster, "foreign")])
-        else:
-            self.run_next()
-            self.deliver_commits(rounds=1)
 
     def wait(self, seconds: float) -> None:
         self.clock_offset += seconds

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from faults.commits import Commits
 from faults.invocation_request import InvocationResult
 from faults.run import Run
 from faults.schedule import Fault, Schedule
@@ -81,6 +82,7 @@ class ScriptedRun(Run):
         self.schedule = ScriptedSchedule(
             self.scripted_faults, {pattern: self._bound(step) for pattern, step in self.on_request.items()}, self.called
         )
+        self.commits = Commits(self)
 
     def _bound(self, step: Interference) -> Callable[[], None]:
         return lambda: step(self)

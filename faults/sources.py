@@ -39,9 +39,8 @@ class JobKind:
     ``rejects`` are the numbers of the rejected records. ``members`` are the expected objects of an
     archive, ``children`` of them with a job of their own. ``settings`` go into the environment. ``rate_factor`` scales
     the drawn rate: an attempt with many requests would otherwise seldom succeed. ``after`` is what becomes of the
-    objects in ``bucket`` when their jobs have ended. ``listed``: the objects come by events and by a backfill, and
-    some are uploaded again; ``files`` are then the newest uploads (see `listed_run`). ``table_bucket``: its Iceberg
-    table is in S3 Tables, not in Glue.
+    objects in ``bucket`` when their jobs have ended. ``listed``: they come by events and by a backfill, some again;
+    ``files`` are the newest uploads (see `listed_run`). ``table_bucket``: its Iceberg table is in S3 Tables.
     """
 
     name: str
@@ -74,9 +73,9 @@ LISTED = (
 
 def kinds() -> Mapping[str, JobKind]:
     """All kinds of jobs."""
-    found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_swaps(), *_encrypted()]
     from faults.iceberg_kinds import iceberg_kinds  # noqa: PLC0415  # it needs this module
 
+    found = [*_buckets(), *_tables(), _group(), _archive(), _large_zip(), *_archives(), *_swaps(), *_encrypted()]
     found += iceberg_kinds()
     listed = [replace(kind, name=f"listed-{kind.name}", listed=True) for kind in found if kind.name in LISTED]
     listed += [replace(kind, name=f"{kind.name}-plain", bucket=PLAIN) for kind in listed]
@@ -122,11 +121,8 @@ def _after() -> list[JobKind]:
     few = {name.replace("append", "after-append"): data for name, data in list(group.files().items())[:10]}
     rows = [row for row in group.rows if row[0] < 10 * 40]  # 40 in each file
     rejects = [n % 40 + 1 for n in range(400) if is_bad(n)]
-    found.append(
-        replace(group, name="group-after-move", files=lambda: few, rows=rows, records=len(rows), rejects=rejects)
-    )
-    found[-1] = replace(found[-1], after=move)
-    return found
+    moved = replace(group, name="group-after-move", after=move, files=lambda: few)
+    return [*found, replace(moved, rows=rows, records=len(rows), rejects=rejects)]
 
 
 def _buckets() -> list[JobKind]:
