@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyiceberg.catalog import load_catalog
 
@@ -28,6 +31,15 @@ destination = "iceberg:{database}.orders"
 create = true
 mode = "{mode}"
 columns = [{{ name = "id", type = "integer" }}, {{ name = "name", type = "text" }}]
+"""
+EVOLVING = """
+[[route]]
+name = "orders"
+match = ["in/*"]
+destination = "iceberg:{database}.orders"
+max_rejects = 9
+[route.table]
+evolve = "widen"
 """
 REGION = "us-east-1"
 _numbers = count(1)
@@ -52,16 +64,20 @@ class Lake:
     def sqs(self) -> Any:
         return self.there.account.client("sqs")
 
-    def routes(self, mode: str = "append") -> None:
-        self.there.put(WORK, ROUTES, TABLE.format(database=self.database, mode=mode).encode())
+    def routes(self, mode: str = "append", table: str = TABLE) -> None:
+        self.there.put(WORK, ROUTES, table.format(database=self.database, mode=mode).encode())
+
+    def upload_text(self, text: str, key: str) -> dict[str, Any]:
+        """Upload a file. Return its event."""
+        self.there.put(DROPS, key, text.encode())
+        return self.there.event(key, f"0A{next(self.keys):04X}")
 
     def upload(self, first: int, rows: int, key: str = "") -> dict[str, Any]:
         """Upload a file with rows from number ``first`` on. Return its event."""
         number = next(self.keys)
         key = key or f"in/{number}.csv"
         text = "id,name\n" + "".join(f"{first + row},name {first + row}\n" for row in range(rows))
-        self.there.put(DROPS, key, text.encode())
-        return self.there.event(key, f"0A{number:04X}")
+        return self.upload_text(text, key)
 
     def waiting(self) -> dict[str, Any]:
         """The messages in the commit queue, as Lambda hands them to the function."""
@@ -84,12 +100,27 @@ class Lake:
         return {"Records": found}
 
     @property
-    def table(self) -> Any:
+    def catalog(self) -> Any:
         url = self.there.account.endpoint
         options = {"glue.endpoint": url, "glue.region": REGION, "s3.endpoint": url, "s3.region": REGION}
         for service in ("glue", "s3"):
             options |= {f"{service}.access-key-id": "test", f"{service}.secret-access-key": "test"}
-        return load_catalog("glue", type="glue", **options).load_table(f"{self.database}.orders")
+        return load_catalog("glue", type="glue", **options)
+
+    @property
+    def table(self) -> Any:
+        return self.catalog.load_table(f"{self.database}.orders")
+
+    def made_narrow(self) -> None:
+        """Create the table with narrow types, and let the route widen them."""
+        self.routes(table=EVOLVING)
+        fields = [("id", pa.int32()), ("price", pa.decimal128(4, 2)), ("rate", pa.float32()), ("day", pa.date32())]
+        location = f"s3://{LAKE}/warehouse/orders-{self.database}"
+        self.catalog.create_table(f"{self.database}.orders", pa.schema(fields), location=location)
+
+    def fields(self) -> list[tuple[int, str, str]]:
+        """The ids, names and types of the columns."""
+        return [(one.field_id, one.name, str(one.field_type)) for one in self.table.schema().fields]
 
     def ids(self) -> list[int]:
         return sorted(self.table.scan().to_arrow().column("id").to_pylist())
@@ -198,6 +229,32 @@ def test_a_burst_of_small_jobs_is_one_commit(lake: Lake) -> None:
     assert (lake.ids(), lake.snapshots()) == (list(range(200)), 1)
 
 
+NARROW = [(1, "id", "int"), (2, "price", "decimal(4, 2)"), (3, "rate", "float"), (4, "day", "date")]
+WIDE = [(1, "id", "long"), (2, "price", "decimal(7, 2)"), (3, "rate", "double"), (4, "day", "date"), (5, "x", "string")]
+LINE = '{{"id": {id}, "price": {price}, "rate": {rate}, "day": "2024-02-29"{more}}}\n'
+# What Iceberg cannot widen is a reject: more places, and another type.
+OTHER = LINE.format(id='"n/a"', price=1, rate=1, more="") + LINE.format(id=1, price=1.125, rate=1, more="")
+
+
+@pytest.mark.long
+def test_a_small_job_adds_and_widens_columns(lake: Lake) -> None:
+    lake.made_narrow()
+    with lake.there.functions() as call:
+        call("ingest", lake.upload_text(LINE.format(id=1, price=99.5, rate=0.5, more=""), "in/a.jsonl"))
+        call("commit", lake.waiting())
+        assert lake.fields() == NARROW
+        text = LINE.format(id=2**40, price=12345.67, rate="1e300", more=', "x": "new"') + OTHER
+        (job,) = call("ingest", lake.upload_text(text, "in/b.jsonl"))["jobs"]
+        assert (job["rows"], job["rejects"]) == (1, 2)
+        call("commit", lake.waiting())
+    assert lake.fields() == WIDE
+    day = date(2024, 2, 29)
+    assert sorted(lake.table.scan().to_arrow().to_pylist(), key=lambda row: row["id"]) == [
+        {"id": 1, "price": Decimal("99.50"), "rate": 0.5, "day": day, "x": None},
+        {"id": 2**40, "price": Decimal("12345.67"), "rate": 1e300, "day": day, "x": "new"},
+    ]
+
+
 # The kills of a batch of two jobs. UpdateTable is the commit in Glue.
 KILLS = ("UpdateItem:1:after", "UpdateItem:3:after", "UpdateTable:1", "UpdateTable:1:after", "UpdateItem:5:after")
 
@@ -252,6 +309,24 @@ def test_a_large_job_is_one_commit(spans: Lake) -> None:
     assert spans.ids() == list(range(400))
     assert (spans.snapshots(), spans.states()) == (1, ["succeeded"])
     assert spans.data_files() > 1
+
+
+@pytest.mark.long
+def test_the_spans_of_a_large_job_add_and_widen_columns(spans: Lake) -> None:
+    spans.made_narrow()
+    lines = [LINE.format(id=number, price=1.5, rate=0.5, more="") for number in range(200)]
+    lines[60] = LINE.format(id=2**40, price=1.5, rate=0.5, more=', "x": "new"') + OTHER
+    lines[150] = LINE.format(id=150, price=12345.67, rate="1e300", more="")
+    with spans.there.functions() as call:
+        call("ingest", spans.upload_text("".join(lines), "in/all.jsonl"))
+        (execution,) = spans.there.started()
+        found = json.loads(execution["input"])
+        assert run(spans.there, call, {name: found[name] for name in ("job", "attempt")}) == "done"
+    assert (spans.fields(), spans.snapshots()) == (WIDE, 1)
+    rows = spans.table.scan().to_arrow().to_pylist()
+    assert sorted(row["id"] for row in rows) == [*range(60), *range(61, 200), 2**40]
+    assert {row["x"] for row in rows if row["id"] == 2**40} == {"new"}
+    assert {(row["price"], row["rate"]) for row in rows if row["id"] == 150} == {(Decimal("12345.67"), 1e300)}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyiceberg.catalog import load_catalog
 from pyiceberg.schema import Schema
-from pyiceberg.types import ListType, LongType, NestedField, StringType
+from pyiceberg.types import DecimalType, FloatType, IntegerType, ListType, LongType, NestedField, StringType
 
 import penstock
 from penstock.destinations.iceberg.committer import IcebergCommitter
@@ -117,3 +117,58 @@ def test_a_null_in_a_required_column_or_list_is_a_reject(lake: Lake) -> None:
     text = '{"id": 2, "tags": ["a"]}\n{"id": null}\n{"id": 3, "tags": [null]}\n{"tags": []}\n'
     assert lake.run(text, "orders.jsonl", max_rejects=3).rejects == 3
     assert sorted(row["id"] for row in lake.table.scan().to_arrow().to_pylist()) == [1, 2]
+
+
+WIDENED = [
+    (IntegerType(), 5, 2**40, "long"),
+    (FloatType(), 0.5, 1e300, "double"),
+    (DecimalType(4, 2), 1.5, 123.45, "decimal(5, 2)"),
+]
+
+
+def test_columns_are_widened_as_iceberg_can_and_other_values_are_rejects(lake: Lake) -> None:
+    names = ["a", "b", "c"]
+    lake.made_elsewhere(
+        *(NestedField(number, name, kind[0]) for number, (name, kind) in enumerate(zip(names, WIDENED, strict=True), 1))
+    )
+    texts = [",".join(str(kind[place]) for kind in WIDENED) for place in (1, 2)]
+    text = "\n".join(["a,b,c", *texts, "n/a,1,1", "1,1,1.125", ""])
+    assert lake.run(text, evolve="add", max_rejects=3).rejects == 3
+    assert lake.run(text, evolve="widen", max_rejects=2).rejects == 2
+    assert [str(field.field_type) for field in lake.table.schema().fields] == [kind[3] for kind in WIDENED]
+    rows = [tuple(map(float, row.values())) for row in lake.table.scan().to_arrow().to_pylist()]
+    assert sorted(rows) == [(5, 0.5, 1.5), (5, 0.5, 1.5), (2**40, 1e300, 123.45)]
+
+
+@pytest.mark.parametrize("evolve", ["add", None])
+def test_a_field_that_first_appears_after_the_sample_is_loaded(evolve: str | None, lake: Lake) -> None:
+    """With ``evolve`` it becomes a column, without it goes to the column that is there."""
+    held = [NestedField(2, "late", StringType())] if evolve is None else []
+    lake.made_elsewhere(NestedField(1, "id", LongType()), *held)
+    text = "".join(f'{{"id": {number}}}\n' for number in range(20_000)) + '{"id": -1, "late": "x"}\n{"id": -2}\n'
+    lake.run(text, "orders.jsonl", evolve=evolve, memory=128)
+    rows = lake.table.scan().to_arrow().to_pylist()
+    assert len(rows) == 20_002
+    assert [row for row in rows if row["late"]] == [{"id": -1, "late": "x"}]
+
+
+def test_a_header_alone_creates_no_table_whose_columns_would_be_guesses(lake: Lake) -> None:
+    with pytest.raises(DestinationMissingError, match=r"sales\.orders") as caught:
+        lake.run("id,country\n", create=True)
+    assert "no record has shown the types" in caught.value.hint
+
+
+def test_a_declared_type_widens_the_column_before_the_first_row(lake: Lake) -> None:
+    lake.made_elsewhere(NestedField(1, "a", IntegerType()), NestedField(2, "b", DecimalType(4, 2)))
+    routes = lake.folder / "routes.toml"
+    routes.write_text("""
+[[route]]
+name = "orders"
+match = "*"
+destination = "iceberg:sales.orders"
+[route.table]
+evolve = "widen"
+columns = [{ name = "a", type = "integer" }, { name = "b", type = "numeric(9,2)" }]
+""")
+    assert lake.run(f"a,b\n{2**40},1234567.89\n", to="", routes=routes).rows == 1
+    assert [str(field.field_type) for field in lake.table.schema().fields] == ["long", "decimal(9, 2)"]

@@ -1,18 +1,26 @@
-"""The wider types that columns need for values which they have rejected: integer, numeric, then text."""
+"""The wider types that columns need for values which they have rejected: integer, numeric, then text.
+
+Columns of Iceberg tables have fewer: long instead of int, double instead of float, and decimals of more digits.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
-from penstock.model.column import Column, ColumnType, Storage
+from penstock.model.column import NUMBERS, Column, ColumnType, Storage
 from penstock.model.record import Batch, Reject
 from penstock.model.table import Evolve, Table
 from penstock.tables.cells import as_texts
+from penstock.tables.column_kinds import places_of as decimal_places
 from penstock.tables.header_fields import places_of
 from penstock.tables.kind_choice import PLAIN
 from penstock.tables.rescue import raw_value
 from penstock.tables.spellings import pattern_of
+
+# Of a decimal in Iceberg and Parquet.
+_MOST_DIGITS = 38
 
 
 def wider_columns(table: Table, batch: Batch, rejects: Sequence[Reject]) -> tuple[Column, ...]:
@@ -30,13 +38,18 @@ def _wider(table: Table, batch: Batch, rejects: Sequence[Reject]) -> Iterator[Co
         rows = {reject.position.row for reject in rejects if reject.column == column.name}
         held = column.storage
         if rows and held and _may_widen(table, column, held) and (texts := _texts(column, batch, rows)):
-            yield Column(column.name, _type_for(texts, held))
+            if not held.parsed:
+                yield Column(column.name, _type_for(texts, held))
+            elif wider := _promoted(column.name, texts, held):
+                yield wider
 
 
 def _may_widen(table: Table, column: Column, held: Storage) -> bool:
     inferred = table.inferred or bool(column.spellings) or column in table.spare
     if not inferred or column.name in table.key or held.filled or held.in_bytes:
         return False
+    if held.parsed:
+        return held.type in NUMBERS
     return held.type in {ColumnType.INTEGER, ColumnType.NUMERIC} or (
         held.type is ColumnType.TEXT and held.length is not None
     )
@@ -60,12 +73,34 @@ def _type_for(texts: Sequence[str], held: Storage) -> ColumnType:
     return ColumnType.NUMERIC if limited and all(map(is_numeric, texts)) else ColumnType.TEXT
 
 
+def _promoted(name: str, texts: Sequence[str], held: Storage) -> Column | None:
+    """The column that takes some of the values, by the promotions of Iceberg; None if it takes none."""
+    if held.type is ColumnType.NUMERIC:
+        digits = _digits_for(texts, held.places or 0)
+        wider = digits > (held.digits or 0)
+        return Column(name, held.type, digits=digits, places=held.places or 0) if wider else None
+    kind = held.type or ColumnType.TEXT
+    return Column(name, kind) if held.bits and any(_is_of(kind, text) for text in texts) else None
+
+
+def _digits_for(texts: Sequence[str], places: int) -> int:
+    """The digits of the longest number that a decimal with so many places can hold; 0 if there is none."""
+    numbers = [Decimal(text.strip()) for text in texts if _is_number(text)]
+    fit = [one for one in numbers if one.is_finite() and decimal_places(one) <= places]
+    digits = [max(one.adjusted() + 1, 0) + places for one in fit]
+    return max((count for count in digits if count <= _MOST_DIGITS), default=0)
+
+
 def _is_spelled(text: str) -> bool:
     return re.fullmatch(pattern_of(["numeric"]), text) is not None
 
 
 def _is_number(text: str) -> bool:
+    return _is_of(ColumnType.NUMERIC, text)
+
+
+def _is_of(kind: ColumnType, text: str) -> bool:
     try:
-        return PLAIN[ColumnType.NUMERIC].value(text) is not None
+        return PLAIN[kind].value(text) is not None
     except ValueError:
         return False

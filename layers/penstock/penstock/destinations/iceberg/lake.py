@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from penstock.destinations.iceberg.partitions import partitions_of
 from penstock.destinations.iceberg.ports import IcebergField, IcebergTable, TableEditor, TableReader
+from penstock.destinations.iceberg.schema_changes import wider_columns
 from penstock.destinations.parquet.ports import LakeTable
 from penstock.destinations.parquet.schema import LakeColumn, LakeSchema, LakeType, lake_type
-from penstock.errors import DestinationMissingError
+from penstock.errors import DestinationMissingError, InvalidTableError
 from penstock.model.column import ColumnType, Storage
-from penstock.model.table import Table, TablePlan
+from penstock.model.table import Evolve, Table, TablePlan
 
 # How folders show the values of columns.
 _KINDS = {
@@ -33,9 +35,7 @@ class IcebergLake:
         held = {}
         for table in plan.tables:
             if state := self.find(table.name):
-                # Only columns of the plan: one that is not written may have any type.
-                names = {column.name for column in table.columns} or {one.name for one in state.fields}
-                held[table.name] = schema_of(state, names).storages(table.columns)
+                held[table.name] = schema_of(state, _names(table, state)).storages(table.columns)
         return held
 
     def open(self, table: Table) -> LakeTable:
@@ -44,10 +44,7 @@ class IcebergLake:
             state, _ = self.editor.prepare(table)
             self.states[table.name] = state
         if state is None:
-            raise DestinationMissingError(
-                f"table {table.name} does not exist",
-                hint="Create it, or let the route create it: create = true.",
-            )
+            raise DestinationMissingError(f"table {table.name} does not exist", hint=_hint(table))
         partitions = partitions_of(state)
         schema = schema_of(state, {column.name for column in table.columns} | {one.column for one in partitions})
         kinds = {one.name: _KINDS.get(one.type) for one in state.fields}
@@ -70,6 +67,13 @@ class IcebergLake:
         self.states[table.name], refused = self.editor.prepare(table)
         return dict(refused)
 
+    def widen(self, table: Table) -> None:
+        """Make the columns of an existing table as wide as the route declares them, where Iceberg can."""
+        state = self.find(table.name) if table.evolve is Evolve.WIDEN else None
+        wider = wider_columns(table.columns, {one.name: one.type for one in state.fields}) if state else []
+        if wider:
+            self.evolve(replace(table, columns=tuple(wider)))
+
     def find(self, name: str) -> IcebergTable | None:
         """Return the state of a table; None if it does not exist."""
         if name not in self.states:
@@ -78,6 +82,26 @@ class IcebergLake:
                 return None
             self.states[name] = state
         return self.states[name]
+
+
+def _names(table: Table, state: IcebergTable) -> set[str]:
+    """The columns that the table may write. One that it does not may have any type."""
+    names = {column.name for column in table.columns} or {one.name for one in state.fields}
+    if table.inferred or table.grows:  # a field may first appear after the sample
+        names |= {one.name for one in state.fields if _is_written(one)}
+    return names
+
+
+def _is_written(one: IcebergField) -> bool:
+    with suppress(InvalidTableError):
+        return bool(_column(one))
+    return False
+
+
+def _hint(table: Table) -> str:
+    if table.create:  # and the types of its columns are guesses
+        return "The route may create it, but no record has shown the types of its columns: declare them in the route."
+    return "Create it, or let the route create it: create = true."
 
 
 def schema_of(state: IcebergTable, names: set[str]) -> LakeSchema:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.destinations.iceberg.metadata_changes import last_field_id
-from penstock.destinations.parquet.schema import LakeColumn, LakeType, lake_type, schema_of
+from penstock.destinations.parquet.schema import LIST, LakeColumn, LakeType, lake_type, schema_of
 from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
 from penstock.model.table import Evolve, Table
@@ -59,6 +59,17 @@ def grown_schema(table: Table, document: Mapping[str, Any]) -> tuple[dict[str, A
     fields += _new_fields(new, last_id)
     number = max(each["schema-id"] for each in document["schemas"]) + 1
     return {**current, "schema-id": number, "fields": fields}, told
+
+
+def wider_columns(columns: Iterable[Column], types: Mapping[str, str]) -> list[Column]:
+    """Return the columns whose declared types are promotions of those in the table, ``types``."""
+    found = [column for column in columns if not (column.spellings or column.elements) and column.name in types]
+    return [column for column in found if types[column.name] != LIST and _promotes(column, types[column.name])]
+
+
+def _promotes(column: Column, kind: str) -> bool:
+    [wanted] = schema_of([column]).columns
+    return _is_wider(wanted.type, lake_type(kind, column=column.name), column)
 
 
 def _new_fields(columns: Sequence[Column], last_id: int) -> list[dict[str, Any]]:

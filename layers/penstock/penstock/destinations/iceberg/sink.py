@@ -9,7 +9,7 @@ from penstock.destinations.iceberg.lake import IcebergLake
 from penstock.destinations.parquet.file_store import FileStore
 from penstock.destinations.parquet.sink import WHOLE, LakeSink
 from penstock.destinations.parquet.span_files import OPEN, SpanFile, SpanFiles, SpanRecord, VersionedFiles, records_of
-from penstock.model.column import Column
+from penstock.model.column import Column, Storage
 from penstock.model.load import LoadEnd, Resume
 from penstock.model.table import Table, TablePlan
 
@@ -36,9 +36,20 @@ class IcebergSink(LakeSink):
         self._iceberg = lake
         self._delete = delete
 
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        """Return how columns are stored, once they are as wide as the route declares, with ``evolve = "widen"``."""
+        for table in plan.tables:
+            self._iceberg.widen(table)
+        return super().storages(plan)
+
     def evolve(self, plan: TablePlan, table: Table, columns: Sequence[Column]) -> Mapping[str, str]:  # noqa: ARG002
-        """Add the columns, and widen others to these types. Return those that cannot be added, with the reasons."""
-        return self._iceberg.evolve(replace(table, columns=tuple(columns)))
+        """Add the columns, and widen others to these types. Return those that cannot be added, with the reasons.
+
+        Rows that follow go into other files than those before.
+        """
+        refused = self._iceberg.evolve(replace(table, columns=tuple(columns)))
+        self._change(table.name)
+        return refused
 
     def ended(self) -> LoadEnd | None:
         """Return what the job has loaded, if ``finish`` has recorded that after the commit."""

@@ -118,6 +118,13 @@ class OpenFiles:
         """Write a file without rows."""
         self._begin(table, ())
 
+    def end(self, name: str) -> None:
+        """End the files of a table: later rows get others, with other columns. Raises as `add`."""
+        if waiting := self._waiting.pop(name, None):
+            self._distribute(waiting.table, waiting.together())
+        for file in [file for file in self._open.values() if file.table.name == name]:
+            self._end(file)
+
     def finish(self) -> tuple[SpanFile, ...]:
         """End all files. Their bytes are then stored, and nobody sees them. Raises as `add`."""
         self._distribute_all()

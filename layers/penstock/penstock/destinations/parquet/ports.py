@@ -43,6 +43,11 @@ class LakeTable:
         return self.schema.restricted(self.shown) if self.shown else self.schema
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names of all columns."""
+        return frozenset(column.name for column in self.schema.columns)
+
+    @property
     def is_file(self) -> bool:
         return not self.place.endswith("/")
 

@@ -35,8 +35,8 @@ _NEW: Final = {
 }
 _STORED: Final = {
     "string": Storage(ColumnType.TEXT),
-    "int": Storage(ColumnType.INTEGER, bits=32),
-    "long": Storage(ColumnType.INTEGER),
+    "int": Storage(ColumnType.INTEGER, bits=32, parsed=True),
+    "long": Storage(ColumnType.INTEGER, parsed=True),
     "float": Storage(ColumnType.FLOAT, bits=32, parsed=True),
     "double": Storage(ColumnType.FLOAT, parsed=True),
     "boolean": Storage(ColumnType.BOOLEAN),
@@ -206,7 +206,7 @@ def _stored(target: LakeColumn, column: Column | None, is_new: bool) -> Storage:
         )
         return Storage(None, form=LIST, array=True, parts=(part,), parsed=True, required=required)
     if kind.name == "decimal":
-        held = Storage(ColumnType.NUMERIC, places=kind.places, digits=kind.digits)
+        held = Storage(ColumnType.NUMERIC, places=kind.places, digits=kind.digits, parsed=True)
     else:
         held = _STORED[kind.name]
     if column and column.type is ColumnType.JSON and held.type is ColumnType.TEXT:

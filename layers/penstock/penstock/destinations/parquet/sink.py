@@ -28,8 +28,8 @@ from penstock.destinations.parquet.span_files import (
 )
 from penstock.destinations.plain_sink import PlainSink
 from penstock.errors import IncompleteJobError, InvalidTableError, LeaseLostError, PenstockError
-from penstock.model.column import Storage
-from penstock.model.load import Chunk, Loaded, LoadEnd, Resume
+from penstock.model.column import Column, Storage
+from penstock.model.load import Chunk, Loaded, LoadEnd, Resume, Rows
 from penstock.model.load_origin import LoadOrigin
 from penstock.model.table import Table, TablePlan
 
@@ -69,6 +69,8 @@ class LakeSink(PlainSink):
         self._plan: TablePlan | None = None
         self._lake: dict[str, LakeTable] = {}
         self._batches: dict[str, RecordBatches] = {}
+        # Tables whose columns have changed since they were opened.
+        self._changed: set[str] = set()
         self._ended: Callable[[], bool] = lambda: False
         self._redrives = 0
         self._stale: tuple[str, ...] = ()
@@ -127,7 +129,7 @@ class LakeSink(PlainSink):
         if chunk.records:
             self._sweep()
         for rows in chunk.rows:
-            table = self._table(rows.table)
+            table = self._table(_with_all(rows))
             self._files.add(table, self._batches[table.name].of(rows))
         loaded = Loaded(sum(rows.count for rows in chunk.rows))
         is_first = self._reached == self._begun_at
@@ -216,10 +218,19 @@ class LakeSink(PlainSink):
         ]
 
     def _table(self, table: Table) -> LakeTable:
-        if table.name not in self._lake:  # its columns were not known before
+        known = self._lake.get(table.name)
+        if known and not known.names.issuperset(column.name for column in table.columns):
+            self._change(table.name)
+        if not known or table.name in self._changed:  # its columns were not known before
             opened = self._lake[table.name] = self._tables.open(table)
             self._batches[table.name] = RecordBatches(opened.schema)
+            self._changed.discard(table.name)
         return self._lake[table.name]
+
+    def _change(self, name: str) -> None:
+        """End the files of a table whose columns have changed."""
+        self._files.end(name)
+        self._changed.add(name)
 
     def _places(self) -> tuple[str, ...]:
         return tuple(table.place for table in self._lake.values())
@@ -286,6 +297,13 @@ class LakeSink(PlainSink):
         for place in self._stale:
             self._store.sweep(place, self._job_id, self._span, ())
         self._stale = ()
+
+
+def _with_all(rows: Rows) -> Table:
+    """The table of rows, also with columns of fields that first appear after the sample."""
+    known = {column.name for column in rows.table.columns}
+    late = [Column(name) for name in rows.names if name not in known]
+    return replace(rows.table, columns=(*rows.table.columns, *late)) if late else rows.table
 
 
 def _behind(chunk: Chunk, loaded: Loaded, before: Resume) -> Resume:
