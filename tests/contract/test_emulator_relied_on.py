@@ -245,6 +245,45 @@ def test_a_function_that_takes_too_long_is_ended(account: Account, probing: str)
     assert "Contents" not in account.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="allowed/late")
 
 
+NAMES_BAD_MESSAGES = """
+def handler(event, context):
+    bad = [one["messageId"] for one in event["Records"] if one["body"] == "bad"]
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in bad]}
+"""
+
+
+def test_only_the_failed_messages_of_a_batch_return_to_the_queue(account: Account, probing: str) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
+    sqs, functions, iam = (account.client(name) for name in ("sqs", "lambda", "iam"))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", NAMES_BAD_MESSAGES)
+    allowed = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    role = iam.create_role(RoleName="taker", AssumeRolePolicyDocument=json.dumps(LAMBDA))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="taker", PolicyName="take", PolicyDocument=policy)
+    functions.create_function(
+        FunctionName="taking", Runtime="python3.11", Handler="app.handler", Role=role, Timeout=2,
+        Code={"ZipFile": archive.getvalue()},
+    )  # fmt: skip
+    letters = sqs.create_queue(QueueName="failed")["QueueUrl"]
+    redrive = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:failed", "maxReceiveCount": 1})
+    attributes = {"VisibilityTimeout": "2", "RedrivePolicy": redrive}
+    url = sqs.create_queue(QueueName="taken", Attributes=attributes)["QueueUrl"]
+    entries = [{"Id": body, "MessageBody": body} for body in ("good", "bad", "fine")]
+    sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    functions.create_event_source_mapping(
+        FunctionName="taking",
+        EventSourceArn="arn:aws:sqs:us-east-1:000000000000:taken",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    found = sqs.receive_message(QueueUrl=letters, MaxNumberOfMessages=10, WaitTimeSeconds=20)["Messages"]
+    assert [message["Body"] for message in found] == ["bad"]
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+    assert set(left.values()) == {"0"}
+
+
 def test_the_output_of_a_function_is_in_its_log_group(account: Account, probing: str) -> None:
     invoke(account, probing, bucket=BUCKET, key="allowed/x")
     events = account.client("logs").filter_log_events(logGroupName="/aws/lambda/probing")["events"]

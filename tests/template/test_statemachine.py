@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from penstock_local.tools import ensure
 Resources = dict[str, dict[str, Any]]
 State = dict[str, Any]
 
+# From npm.
+ASL_VALIDATOR = "4.0.0"
 TO_ABORT = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Abort"}]
 WAITING = {"IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds", "JitterStrategy", "ErrorEquals"}
 # The errors of a Lambda function that did not respond: from the service, from a limit, or from a killed process.
@@ -264,6 +267,20 @@ def test_the_definition_is_in_the_amazon_states_language(
     linter = ensure("sam") / "bin" / "cfn-lint"
     done = subprocess.run([linter, tmp_path / "inlined.json"], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("npm"), reason="asl-validator needs Node.js, and npm to install it")
+def test_a_second_validator_finds_nothing_in_the_definition(machine: dict[str, Any], tmp_path: Path) -> None:
+    """It also parses every path."""
+    install = ["npm", "install", "--silent", "--no-fund", "--no-audit", f"asl-validator@{ASL_VALIDATOR}"]
+    subprocess.run(install, cwd=tmp_path, check=True, timeout=120)
+    text = json.dumps(machine)
+    for name, definition, code in (("deployed", text, 0), ("broken", text.replace('"$.plan"', '"$.plan["'), 1)):
+        (tmp_path / f"{name}.json").write_text(definition)
+        command = [tmp_path / "node_modules/.bin/asl-validator", "--json-path", tmp_path / f"{name}.json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == code, done.stdout + done.stderr
 
 
 def test_the_template_deploys_this_definition_with_all_substitutions(
