@@ -6,6 +6,7 @@ which only the owner may read files.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -24,12 +25,16 @@ MAX_ZIPPED_SIZE = 25 * 1024 * 1024  # half of the limit of the Lambda API for up
 # Lambda takes 250 MB for a function and all its layers, unzipped. Later versions of the libraries need room, too.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_UNZIPPED_SIZE = 150 * 1024 * 1024
+# The machines of ELF, by the architectures of Lambda.
+MACHINES = {"x86_64": 62, "arm64": 183}
+# Those that the template allows.
+RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14")
 UNCHECKED_HASH = 0b01  # PEP 552
 
 pytestmark = pytest.mark.xdist_group("layers")  # they are built once
 
 
-def built(source: Path, target: str, folder: Path) -> Path:
+def built(source: Path, target: str, folder: Path, **environment: str) -> Path:
     """Run a Makefile in a copy of its folder, as `sam build` does, and return the artifacts."""
     artifacts = folder / "the layer's ü"
     artifacts.mkdir(parents=True)
@@ -43,6 +48,7 @@ def built(source: Path, target: str, folder: Path) -> Path:
             "PENSTOCK_RUNTIME": RUNTIME,
             "PENSTOCK_ARCHITECTURE": "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64",
             "PENSTOCK_PYTHON": sys.executable,
+            **environment,
         },
         umask=0o077,
         check=True,
@@ -56,6 +62,12 @@ def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
+def requirements(name: str) -> list[str]:
+    """The pins of a layer."""
+    lines = (ROOT / "layers" / name / "requirements.txt").read_text().splitlines()
+    return [line.split(";")[0].strip() for line in lines if line and not line.startswith("#")]
+
+
 def modes(folder: Path) -> set[int]:
     """The permissions of group and others on the contents of a folder."""
     return {path.stat().st_mode & 0o077 for path in folder.rglob("*")}
@@ -66,10 +78,10 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return layer_of("penstock", tmp_path_factory.mktemp("layer"))
 
 
-def layer_of(name: str, folder: Path) -> Path:
+def layer_of(name: str, folder: Path, target: str = "", **environment: str) -> Path:
     source = shutil.copytree(ROOT / "layers" / name, folder / name)
     shutil.copy(ROOT / "layers" / "Makefile", source)
-    return built(source, f"build-{LAYERS[name]}", folder) / "python"
+    return built(source, target or f"build-{LAYERS[name]}", folder, **environment) / "python"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +97,31 @@ def test_all_layers_together_are_far_below_what_lambda_unzips(layers: dict[str, 
     figures = ", ".join(f"{name} {total / 1e6:.0f} MB" for name, total in sizes.items())
     print(f"unzipped: {figures}, together {sum(sizes.values()) / 1e6:.0f} MB")  # noqa: T201  # pytest -rP shows it
     assert sum(sizes.values()) < MAX_UNZIPPED_SIZE
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("architecture", "machine"), MACHINES.items())
+def test_what_is_compiled_is_for_the_architecture_and_fits(architecture: str, machine: int, tmp_path: Path) -> None:
+    built_layers = [layer_of(name, tmp_path / name, PENSTOCK_ARCHITECTURE=architecture) for name in LAYERS]
+    compiled = [file for path in built_layers for file in path.rglob("*.so*") if file.read_bytes()[:4] == b"\x7fELF"]
+    assert len(compiled) > 30
+    assert {int.from_bytes(file.read_bytes()[18:20], "little") for file in compiled} == {machine}
+    assert sum(map(size, built_layers)) < MAX_UNZIPPED_SIZE
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("architecture", MACHINES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_runtime_has_wheels(runtime: str, architecture: str, tmp_path: Path) -> None:
+    """pip only resolves them, and reports which it found."""
+    assert f"AllowedValues: [{', '.join(RUNTIMES)}]" in (ROOT / "template.yaml").read_text()
+    for name in LAYERS:
+        report = tmp_path / f"{name}.json"
+        environment = {"PENSTOCK_RUNTIME": runtime, "PENSTOCK_ARCHITECTURE": architecture}
+        layer_of(name, tmp_path / name, "install", **environment, PIP_DRY_RUN="1", PIP_REPORT=str(report))
+        found = [one["download_info"]["url"] for one in json.loads(report.read_text())["install"]]
+        assert len(found) == len(requirements(name))
+        assert all(url.endswith((f"_{architecture.replace('arm64', 'aarch64')}.whl", "-any.whl")) for url in found)
 
 
 def test_no_file_is_in_two_layers(layers: dict[str, Path]) -> None:
@@ -115,8 +152,7 @@ def test_the_layer_contains_the_package_its_routes_and_the_authorities_of_rds(la
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_contains_exactly_its_requirements(layers: dict[str, Path], name: str) -> None:
-    lines = (ROOT / "layers" / name / "requirements.txt").read_text().splitlines()
-    listed = {line.split(";")[0].strip() for line in lines if line and not line.startswith("#")}
+    listed = set(requirements(name))
     held = {f"{found.name}=={found.version}" for found in distributions(path=[str(layers[name])])}
     assert {item.replace("_", "-").lower() for item in held} == {item.replace("_", "-").lower() for item in listed}
 

@@ -278,7 +278,7 @@ def test_a_second_validator_finds_nothing_in_the_definition(machine: dict[str, A
     text = json.dumps(machine)
     for name, definition, code in (("deployed", text, 0), ("broken", text.replace('"$.plan"', '"$.plan["'), 1)):
         (tmp_path / f"{name}.json").write_text(definition)
-        command = [tmp_path / "node_modules/.bin/asl-validator", "--json-path", tmp_path / f"{name}.json"]
+        command = [str(tmp_path / "node_modules/.bin/asl-validator"), "--json-path", str(tmp_path / f"{name}.json")]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == code, done.stdout + done.stderr
 
