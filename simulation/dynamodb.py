@@ -33,7 +33,7 @@ def refused(operation: str, code: str, message: str = "", status: int = 400, **m
 
 
 class MemoryDynamoDB:
-    """The tables of an account; each has the partition key ``pk``, and the jobs table its index ``by_time``.
+    """The tables of an account, each with a partition key of texts, and the jobs table with its index ``by_time``.
 
     ``clock`` returns seconds. ``lag`` returns for a write after how many of them the index shows it. ``changed`` is
     called with the key, the old and the new item of each write: the stream of the table.
@@ -46,6 +46,7 @@ class MemoryDynamoDB:
         changed: Callable[[str, str, Item, Item], object] = ignore,
     ) -> None:
         self.tables: dict[str, dict[str, Item]] = {}
+        self._keys: dict[str, str] = {}
         self.meta = SimpleNamespace(events=SimpleNamespace(register=ignore))
         self._clock = clock
         self._lag = lag
@@ -55,6 +56,7 @@ class MemoryDynamoDB:
 
     def create_table(self, **request: Any) -> Mapping[str, Any]:
         self.tables.setdefault(request["TableName"], {})
+        self._keys[request["TableName"]] = request.get("KeySchema", [{"AttributeName": "pk"}])[0]["AttributeName"]
         self._index.setdefault(request["TableName"], {})
         return {}
 
@@ -62,8 +64,8 @@ class MemoryDynamoDB:
         self._table("DescribeTable", request["TableName"])
         return {
             "Table": {
-                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": self._keys[request["TableName"]], "KeyType": "HASH"}],
+                "AttributeDefinitions": [{"AttributeName": self._keys[request["TableName"]], "AttributeType": "S"}],
                 "TableStatus": "ACTIVE",
             }
         }
@@ -104,12 +106,12 @@ class MemoryDynamoDB:
         if isinstance(given, EncodedPuts):
             given = json.loads(given.body)["RequestItems"]
         puts = [(table, one["PutRequest"]["Item"]) for table, ones in given.items() for one in ones]
-        keys = Counter((table, _key(item)) for table, item in puts)
+        keys = Counter((table, item[self._keys[table]]["S"]) for table, item in puts)
         if not puts or len(puts) > MOST_PUTS or max(keys.values()) > 1:
             raise refused("BatchWriteItem", "ValidationException", "Provided list of item keys contains duplicates")
         for table, item in puts:
             self._table("BatchWriteItem", table)
-            self._write(table, _key(item), dict(item))
+            self._write(table, item[self._keys[table]]["S"], dict(item))
         return {"UnprocessedItems": {}}
 
     def batch_get_item(self, **request: Any) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -16,16 +16,25 @@ from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock.aws.queue import SqsDeadLetters, SqsEvents, SqsQueue
 from penstock.aws.s3.own_uploads import S3OwnUploads
+from penstock.aws.s3.reject_log import S3RejectLog
 from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.delivery.archive import ArchiveLoader
 from penstock.delivery.archive_delivery import ArchiveDelivery
 from penstock.delivery.archive_reader import ArchiveReader
-from penstock.delivery.attempt import Delivery
+from penstock.delivery.attempt import Attempt, Delivery
 from penstock.delivery.bucket import BucketDelivery
 from penstock.delivery.member_store import MemberObjects
+from penstock.delivery.table import TableDelivery
+from penstock.destinations import destination_named
 from penstock.destinations.bucket.object_store import S3ObjectStore
 from penstock.destinations.bucket.part_store import S3PartStore
+from penstock.destinations.dynamodb.bookmark import DynamoBookmark
+from penstock.destinations.dynamodb.sink import DynamoRecordSink
+from penstock.destinations.parquet.sink import LakeSink
+from penstock.destinations.parquet.tables import ParquetLake, RoutedFiles
+from penstock.destinations.parquet.versioned_files import S3VersionedFiles
+from penstock.destinations.ports import TableSink, TableSwap
 from penstock.errors import PenstockError
 from penstock.jobs.commit.waiting import CommitWaiting
 from penstock.jobs.ingest import Ingest, summarise
@@ -53,7 +62,9 @@ from penstock.large_jobs.work import Worker
 from penstock.large_jobs.work_members import MemberWorker
 from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
 from penstock.model.job import Job, Receipt
+from penstock.model.replacement import Replacement
 from penstock.model.route import MEMBERS
+from penstock.model.table import Table
 from penstock.routes import Routes, parse_routes
 from penstock.routes.stack_buckets import StackBuckets
 from simulation.queues import queue_url
@@ -64,6 +75,7 @@ PART = 2 * KIB
 LIMITS = S3Limits(min_part=PART)
 PLAN = PartPlan(first=PART, largest=MIB, s3=LIMITS)
 BUDGET = replace(Budget.of(MEMORY), read_chunk=1 * KIB, step=1 * KIB, batch=1 * KIB, buffer_bytes=64 * KIB)
+TABLES = ("dynamodb", "parquet")
 LEASE, HEARTBEAT, MARGIN = 60.0, 2.0, 10.0
 RETENTION = 90
 # The TTL of the routes in an environment: `wiring.routes`.
@@ -112,6 +124,7 @@ class Clients:
     sqs: Any
     stepfunctions: Any
     functions: Any
+    items: Any
 
 
 class Functions:
@@ -133,6 +146,7 @@ class Functions:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
+        self._new_id = new_id
         self._configuration = configuration
         given: Any = {"retention_days": RETENTION, "clock": clock}
         database, s3 = clients.dynamodb, clients.s3
@@ -263,25 +277,60 @@ class Functions:
 
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
-        own: dict[str, Delivery] = {"bucket": BucketDelivery(self.objects, BUDGET)}
+        own = self._own_deliveries
         return {**own, MEMBERS: ArchiveDelivery(self._archives(own), self.files, self.tables)}
 
     @property
     def loads(self) -> Mapping[str, Callable[[Job], Receipt | None]]:
-        return {}
+        return {store: lambda job: self.tables(job.route.store).delivery.ended(job) for store in TABLES}
 
     @property
     def failures(self) -> Mapping[str, Callable[[Job, PenstockError, int, int], None]]:
-        return {}
+        return dict.fromkeys(TABLES, self._report_failure)
 
     def tables(self, store: str) -> TableSteps:
-        raise AssertionError(store)
+        """Build the table part of the steps of a destination."""
+        open_sink = {"dynamodb": self._open_items, "parquet": self._open_files}[store]
+        rejects, form = S3RejectLog(self._clients.s3, WORK), destination_named(store).row_form
+        delivery = TableDelivery(self.objects, rejects, lambda job: open_sink(job.id, 0), form, BUDGET)
+        return TableSteps(delivery, open_sink, rejects, form, BUDGET, _no_swap)
+
+    def _report_failure(self, job: Job, error: PenstockError, attempt: int, redrives: int) -> None:
+        self.tables(job.route.store).delivery.report_failure(job, error, attempt, redrives)
+
+    def _open_items(self, job_id: str, span: int) -> TableSink:
+        bookmark = DynamoBookmark(self._clients.dynamodb, JOBS, job_id, span, clock=self._clock)
+        return DynamoRecordSink(
+            self._clients.items,
+            budget_bytes=BUDGET.buffer_bytes,
+            workers=2,
+            bookmark=bookmark,
+            backoff=AT_ONCE,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
+
+    def _open_files(self, job_id: str, span: int) -> TableSink:
+        s3 = self._clients.s3
+        files, records = RoutedFiles(lambda: s3, BUDGET), S3VersionedFiles(s3, WORK)
+        return LakeSink(ParquetLake(), files, records, job_id, span, limit=8 * MIB, new_token=self._new_id)
+
+    @property
+    def _own_deliveries(self) -> dict[str, Delivery]:
+        own: dict[str, Delivery] = {"bucket": BucketDelivery(self.objects, BUDGET)}
+        return own | dict.fromkeys(TABLES, self._deliver_rows)
+
+    def _deliver_rows(self, attempt: Attempt) -> Receipt:
+        return self.tables(attempt.job.route.store).delivery(attempt)
+
+    def _has_begun(self, job: Job) -> bool:
+        return self.tables(job.route.store).delivery.begun(job)
 
     def _archives(self, own: Mapping[str, Delivery]) -> ArchiveLoader:
-        return ArchiveLoader(self.objects, own, BUDGET, self.loads, {})
+        return ArchiveLoader(self.objects, own, BUDGET, self.loads, dict.fromkeys(TABLES, self._has_begun))
 
     def _members(self) -> MemberWorker:
-        own: dict[str, Delivery] = {"bucket": BucketDelivery(self.objects, BUDGET)}
+        own = self._own_deliveries
         children = Children(self.jobs, self.handover)
         return MemberWorker(self.executions, self._archives(own), children, MARGIN, clock=self._clock, now=self._clock)
 
@@ -290,3 +339,7 @@ class Functions:
 
     def _no_catalog(self) -> Any:
         raise AssertionError("no route leads to a catalog")
+
+
+def _no_swap(replacement: Replacement, tables: Sequence[Table]) -> TableSwap:  # noqa: ARG001  # nothing is replaced
+    raise AssertionError(replacement.table)

@@ -18,9 +18,9 @@ from penstock.model.object import Source
 from penstock.operations.redriving import Redriver
 from simulation import checks
 from simulation.functions import Configuration, Functions
-from simulation.plan import DUPLICATES, Act, Plan, Upload
+from simulation.plan import DUPLICATES, Act, Plan, Upload, is_table
 from simulation.rights import JOBS
-from simulation.sources import Content, content
+from simulation.sources import Content, content, records
 from simulation.stack import OPEN, START, Stack
 
 # The reconciler of a stack has run before the first upload: its sweep spares what is older than its first run.
@@ -114,7 +114,8 @@ class History:
         self.stack.limit = 900.0
 
     def _upload(self, upload: Upload) -> None:
-        stack, made = self.stack, content(upload.form, upload.size, upload.number)
+        stack, make = self.stack, records if is_table(upload.key) else content
+        made = make(upload.form, upload.size, upload.number)
         answer = stack.s3.put_object(Bucket=upload.bucket, Key=upload.key, Body=made.data)
         number = len(self.uploads) + 1
         time = datetime.fromtimestamp(stack.now(), UTC).isoformat().replace("+00:00", "Z")

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
+from penstock.delivery import sampling
+from simulation.sources import SAMPLE
+
 NAME = "ThreadPoolExecutor"
 
 
@@ -50,7 +53,8 @@ class InlineThreads:
 
 @contextmanager
 def inline_threads() -> Iterator[None]:
-    """Replace the pools of Penstock's modules within the block."""
+    """Replace the pools of Penstock's modules within the block. Samples are as small as sources are here."""
+    sampled, sampling.SAMPLE_BYTES = sampling.SAMPLE_BYTES, SAMPLE
     modules = [
         module
         for name, module in sys.modules.items()
@@ -61,5 +65,6 @@ def inline_threads() -> Iterator[None]:
     try:
         yield
     finally:
+        sampling.SAMPLE_BYTES = sampled
         for module in modules:
             setattr(module, NAME, ThreadPoolExecutor)

@@ -7,6 +7,8 @@ from random import Random
 
 from simulation.chaos import ALL, MARKS, Fault
 
+# Where files of Parquet are written.
+LAKE = "lake/"
 ROUTES = """
 [[route]]
 name = "copy"
@@ -17,6 +19,18 @@ destination = "s3://{destination_bucket}/{bucket}/{key}"
 name = "decompress"
 match = "in/*.gz"
 destination = "s3://{destination_bucket}/{bucket}/{stem}"
+
+[[route]]
+name = "items"
+match = "items/*"
+destination = "dynamodb:{records_table}"
+max_rejects = 1000
+
+[[route]]
+name = "files"
+match = "files/*"
+destination = "parquet:s3://{destination_bucket}/lake/"
+max_rejects = 1000
 """
 
 # Of the events between services, beside the faults of requests.
@@ -70,6 +84,7 @@ def plan_of(seed: int) -> Plan:
     """Draw a plan."""
     draw = Random(f"plan {seed}")
     keys = [f"in/{name}.{suffix}" for name, suffix in (("a", "csv"), ("b", "csv.gz"), ("c", "csv.gz"))]
+    keys += ["items/d.csv", "items/e.csv.gz", "files/f.csv", "files/g.csv.gz"]
     keys = draw.sample(keys, draw.choice((1, 1, 2, 3)))
     uploads = tuple(_upload(draw, number, keys) for number in range(draw.choice((1, 1, 2, 2, 3, 4))))
     return Plan(
@@ -87,9 +102,15 @@ def plan_of(seed: int) -> Plan:
     )
 
 
+def is_table(key: str) -> bool:
+    """Whether a source is loaded into a table."""
+    return not key.startswith("in/")
+
+
 def _upload(draw: Random, number: int, keys: list[str]) -> Upload:
     key = draw.choice(keys)
-    forms = ("plain",) if key.endswith(".csv") else ("gzip", "gzip", "gzip", "members", "damaged")
+    packed = ("gzip",) if is_table(key) else ("gzip", "gzip", "gzip", "members", "damaged")
+    forms = ("plain",) if key.endswith(".csv") else packed
     size = draw.choice((1_500, 1_500, 14_000, 14_000))
     bucket = draw.choice(("drops", "drops", "plain-drops"))
     return Upload(

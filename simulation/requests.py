@@ -25,8 +25,12 @@ from simulation.scheduler import KilledError, Scheduler, Task
 
 # What a client waits for an answer at most, and what TCP may deliver late of a process that is gone.
 LATEST_SECONDS = 60.0
+# The client that writes items waits shorter, and does not try again: `aws.dynamodb_client`.
+LATEST_ITEMS_SECONDS = 10.0
 URL = "https://simulated.amazonaws.com"
-_BUSY = {"s3": ("SlowDown", 503), "dynamodb": ("ProvisionedThroughputExceededException", 400)}
+_BUSY = {"s3": ("SlowDown", 503)} | dict.fromkeys(
+    ("dynamodb", "items"), ("ProvisionedThroughputExceededException", 400)
+)
 _EXPIRED = {"s3": "ExpiredToken"}
 
 
@@ -58,10 +62,10 @@ class Requests:
         self._die(task, fault, Fault.KILL)
         if fault is Fault.LATE:
             self._scheduler.call(
-                self._random.uniform(0, LATEST_SECONDS), partial(self._carry_out_late, task.role, carry_out, request)
+                self._random.uniform(0, _latest(service)), partial(self._carry_out_late, task.role, carry_out, request)
             )
             self._die(task, fault, Fault.LATE)
-        self._scheduler.wait(self._delay(fault))
+        self._scheduler.wait(self._delay(fault, _latest(service)))
         self._refuse(service, operation, fault)
         if fault is Fault.LEFT:
             return _half(carry_out, operation, request)
@@ -92,10 +96,10 @@ class Requests:
                 self._rights.refusals.append(f"{task.role} may not {action} on {resource}")
                 raise refused(operation, code, f"{task.role} is not authorized to perform {action}", 403)
 
-    def _delay(self, fault: Fault | None) -> float:
+    def _delay(self, fault: Fault | None, latest: float) -> float:
         """Return how long a request takes: most take about as long, few much longer."""
-        seconds = self.seconds * self._random.expovariate(1.0)
-        return seconds + self._random.uniform(1.0, LATEST_SECONDS) if fault is Fault.SLOW else seconds
+        seconds = min(self.seconds * self._random.expovariate(1.0), latest / 2)
+        return seconds + self._random.uniform(1.0, latest / 2) if fault is Fault.SLOW else seconds
 
     def _refuse(self, service: str, operation: str, fault: Fault | None) -> None:
         match fault:
@@ -154,6 +158,10 @@ class Client:
 
     def get_paginator(self, operation: str) -> Paginator:
         return Paginator(getattr(self, operation))
+
+
+def _latest(service: str) -> float:
+    return LATEST_ITEMS_SECONDS if service == "items" else LATEST_SECONDS
 
 
 def _half(carry_out: Callable[..., Any], operation: str, request: dict[str, Any]) -> Any:

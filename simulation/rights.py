@@ -81,7 +81,7 @@ def needed(service: str, operation: str, request: Mapping[str, Any]) -> Iterator
     match service:
         case "s3":
             yield from _of_s3(operation, request)
-        case "dynamodb":
+        case "dynamodb" | "items":
             yield from _of_dynamodb(operation, request)
         case "sqs":
             yield f"sqs:{_SQS[operation]}", AT.format("sqs") + str(request["QueueUrl"]).rpartition("/")[2]

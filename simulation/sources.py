@@ -5,19 +5,27 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 # Larger than what a function takes by itself: see `functions.Configuration`.
 LARGE, SMALL = 14_000, 1_500
+# Columns are inferred from the first bytes of a source. In a function, they are more.
+SAMPLE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes that are uploaded, and what they are decoded; ``decoded`` is None if they are damaged."""
+    """Bytes that are uploaded, and what they are decoded; ``decoded`` is None if they are damaged.
+
+    ``rows`` are the records that a table takes, by their id, ``rejects`` how many it must not take as they are.
+    """
 
     data: bytes
     decoded: bytes | None
+    rows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    rejects: int = 0
 
 
 @cache
@@ -28,6 +36,28 @@ def text(size: int, number: int) -> bytes:
     while len(lines) < size:
         lines += b"%d,%x,v%d\n" % (len(lines), draw.getrandbits(80), number)
     return bytes(lines)
+
+
+@cache
+def records(form: str, size: int, number: int) -> Content:
+    """Return CSV with a header, plain or as gzip. The ids of each ``number`` are its own.
+
+    No type is declared. The values of ``n`` are numbers; but some of them behind the sample are codes, such as
+    ``0042``, which a column that was inferred as numbers must not take.
+    """
+    draw = random.Random(f"records {size} {number}")
+    rows: dict[str, tuple[str, str]] = {}
+    text, rejects, at = bytearray(b"id,name,n\n"), 0, 0
+    while len(text) < size:
+        at += 1
+        is_code = len(text) > 2 * SAMPLE and draw.random() < 0.05
+        id_, name, n = f"r{number}-{at}", f"{draw.getrandbits(64):x}z", f"00{at}" if is_code else f"{at}"
+        text += f"{id_},{name},{n}\n".encode()
+        if is_code:
+            rejects += 1
+        else:
+            rows[id_] = name, n
+    return Content(_in_blocks(bytes(text)) if form == "gzip" else bytes(text), bytes(text), rows, rejects)
 
 
 @cache

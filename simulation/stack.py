@@ -18,7 +18,7 @@ from simulation.chaos import Chaos
 from simulation.dynamodb import MemoryDynamoDB
 from simulation.expressions import Item
 from simulation.functions import PART, Clients, Configuration, Environment, Functions
-from simulation.plan import COPIES, DUPLICATES, LAG, LOST_EVENTS, REORDER, ROUTES, SKEW, WRITERS, Plan
+from simulation.plan import COPIES, DUPLICATES, LAG, LAKE, LOST_EVENTS, REORDER, ROUTES, SKEW, WRITERS, Plan
 from simulation.queues import MemoryLambda, MemoryQueues, MemoryStepFunctions
 from simulation.requests import Requests
 from simulation.rights import DROPS, JOBS, PLAIN, RECORDS, RESULTS, WORK, rights, roles
@@ -73,8 +73,8 @@ class Stack:
         for bucket in (DROPS, RESULTS):
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self.dynamodb = MemoryDynamoDB(self.now, self._lag, self._changed)
-        for table in (JOBS, RECORDS):
-            self.dynamodb.create_table(TableName=table)
+        self.dynamodb.create_table(TableName=JOBS)
+        self.dynamodb.create_table(TableName=RECORDS, KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
         self.queues = MemoryQueues(self.now, self._message_at, self._message_delay)
         self.stepfunctions = MemoryStepFunctions(self._begin_execution)
         self.lambdas = MemoryLambda(self._call_later)
@@ -91,6 +91,7 @@ class Stack:
                     ("sqs", self.queues),
                     ("stepfunctions", self.stepfunctions),
                     ("lambda", self.lambdas),
+                    ("items", self.dynamodb),
                 )
             )
         )
@@ -162,7 +163,12 @@ class Stack:
 
     def _upload_created(self, bucket: str, key: str) -> None:
         """Sometimes somebody else changes the destination before an upload to it is completed."""
-        if bucket == RESULTS and len(self.written) < MOST_WRITTEN and self.disturbed(WRITERS, 0.4):
+        if (
+            bucket == RESULTS
+            and not key.startswith(LAKE)
+            and len(self.written) < MOST_WRITTEN
+            and self.disturbed(WRITERS, 0.4)
+        ):
             self.written.append(key)
             deletes = self.random.random() < 0.3
             delay = self.random.uniform(0.0, 60.0 * self.plan.seconds)

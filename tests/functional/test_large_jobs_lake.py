@@ -11,6 +11,7 @@ from lake_machine import add_lake, lake_plant, route, rows_of
 from lengths import long
 from machine_faults import FaultPlan, FaultyPlant
 from machine_sources import in_blocks
+from penstock.delivery import sampling
 from penstock.limits import KIB
 from penstock.model.job_status import JobState
 from penstock.testing import ManualDeadline
@@ -44,6 +45,22 @@ def test_each_span_writes_its_files_once(key: str) -> None:
     assert folders == {f"s3://lake/people/2026/born_year={year}": status.spans for year in (2000, 2001)}
     assert {uri.rpartition("/")[2].split("-")[0] for uri in lake.objects} == {status.job_id}
     assert status.target == "parquet:s3://lake/people/2026/"
+
+
+@pytest.mark.parametrize("large_bytes", [1, 1_000_000], ids=["spans", "one invocation"])
+def test_a_code_behind_the_sample_of_numbers_is_a_reject(monkeypatch: pytest.MonkeyPatch, large_bytes: int) -> None:
+    """Found by `make simulate`: it became another number."""
+    monkeypatch.setattr(sampling, "SAMPLE_BYTES", 2 * KIB)
+    lake = MemoryLake()
+    inferring = route(more="max_rejects = 20").partition("[route.table]")[0]
+    plant = lake_plant(lake, inferring, large_bytes=large_bytes)
+    source = plant.upload("a.csv", b"id\n" + b"".join(b"00%d\n" % n if n == 1500 else b"%d\n" % n for n in range(2000)))
+    outcome = plant.ingest(source)
+    if outcome.state is JobState.EXECUTING:
+        plant.execute(outcome.job_id)
+    status = plant.jobs.jobs[outcome.job_id]
+    assert (status.state, status.progress.rejects) == (JobState.SUCCEEDED, 1), status
+    assert rows_of(lake) == [n for n in range(2000) if n != 1500]
 
 
 @pytest.mark.parametrize("started_by_ingest", [False, True])

@@ -7,8 +7,10 @@ out: the simulator must find that error again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, partialmethod
 from itertools import count
+from random import SystemRandom
+from typing import Any
 
 import pytest
 from simulation import stack
@@ -19,6 +21,13 @@ from simulation.rights import rights
 from simulation.shrink import shrink
 
 from lengths import long
+from penstock.aws.s3 import conditions, head
+from penstock.destinations.bucket import part_store, publish, sink
+from penstock.destinations.parquet.schema import LakeSchema
+from penstock.destinations.ports import PublishRule, Verdict
+from penstock.errors import ServiceUnavailableError, SupersededError
+from penstock.model.object import ObjectHead, Published, Target
+from penstock.tables import kind_choice
 
 # Each mutation must be found within so many histories.
 MOST = 10_000
@@ -54,6 +63,12 @@ def test_histories_of_different_seeds_differ() -> None:
     assert len({run(seed).trace for seed in range(5)}) == 5
 
 
+# A5: a test failed now and then, by a draw that nothing decided.
+def test_a_draw_that_the_seed_does_not_decide_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "Random", lambda _: SystemRandom())
+    assert run(7).trace != run(7).trace
+
+
 # A1: a second attempt of `ingest` was not allowed to read the job's work files.
 def without_work_files(patch: pytest.MonkeyPatch) -> None:
     removed = frozenset({("IngestRole", "s3:GetObject", "arn:aws:s3:::work/jobs/")})
@@ -65,9 +80,48 @@ def without_failures_of_index(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stack, "rights", partial(rights, frozenset({("IndexRole", "dynamodb:UpdateItem", "")})))
 
 
+# A2: values behind the sample were taken for what the sample has shown, whatever their spelling.
+def without_spellings(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(kind_choice, "is_spelled", lambda column: False)
+
+
+# A2 once more, in files of Parquet only.
+def without_spellings_of_files(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LakeSchema, "storages", partialmethod(_storages_of_old_tables, LakeSchema.storages))
+
+
+def _storages_of_old_tables(schema: LakeSchema, storages: Any, columns: Any = (), **named: Any) -> Any:
+    return storages(schema, columns)
+
+
+# A4: a completion that S3 refuses for good was tried again, with the same upload.
+def with_uploads_that_are_completed_again(patch: pytest.MonkeyPatch) -> None:
+    for module in (sink, part_store):
+        patch.setattr(module, "complete_by_rule", complete_again)
+
+
+def complete_again(
+    client: object, target: Target, rule: PublishRule, commit: Callable[[conditions.Condition], Published | None]
+) -> Published | ObjectHead:
+    for _ in range(publish.ATTEMPTS):
+        existing = head.read_head(client, target.bucket, target.key)  # type: ignore[arg-type]  # a client
+        verdict = rule(existing.metadata) if existing else Verdict.REPLACE
+        if verdict is Verdict.SUPERSEDED:
+            raise SupersededError(f"{target.uri} holds a newer result")
+        if existing and verdict is Verdict.DUPLICATE:
+            return existing
+        condition: conditions.Condition = {"IfMatch": f'"{existing.etag}"'} if existing else {"IfNoneMatch": "*"}
+        if published := commit(condition):
+            return published
+    raise ServiceUnavailableError(f"{target.uri} changed while it was being published")
+
+
 MUTATIONS = (
     long(without_work_files, "refused: IngestRole may not s3:GetObject"),
     long(without_failures_of_index, "refused: IndexRole may not dynamodb:UpdateItem"),
+    long(without_spellings, "or are not as written"),
+    long(without_spellings_of_files, "or are not as written"),
+    long(with_uploads_that_are_completed_again, "has failed without a fault"),
 )
 
 

@@ -57,13 +57,14 @@ class LakeSink(PlainSink):
         span: int = WHOLE,
         *,
         limit: int,
+        new_token: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._tables = tables
         self._store = store
         self._records = records
         self._job_id = job_id
         self._span = span
-        self._token = secrets.token_hex(16)
+        self._token = new_token()
         self._record = SpanRecord(records, job_id, span, self._token) if records else None
         self._files = OpenFiles(self._open_stored, limit, self._renew)
         self._plan: TablePlan | None = None
