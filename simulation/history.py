@@ -30,7 +30,7 @@ CHAOS_SECONDS = 12 * 3_600.0
 LIMIT_SECONDS = 8 * 86_400.0
 # The event of an upload is sent once more, long after it.
 LATE_SECONDS = 40_000.0
-STEP = 3_600.0
+STEP = 600.0
 
 
 @dataclass(frozen=True, slots=True)

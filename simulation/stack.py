@@ -54,6 +54,7 @@ class Stack:
     transitions: dict[tuple[str, str], int] = field(default_factory=dict)
     invocations: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    has_reconciled: bool = False
     crash: BaseException | None = None
     written: list[str] = field(default_factory=list)
 
@@ -313,15 +314,18 @@ class Stack:
     def _reconcile(self) -> None:
         now = self.now()
         dues = [*self.dynamodb.due_times(JOBS, OPEN), *self._task_times()]
-        if not dues or min(dues) <= now:
+        if not self.has_reconciled or (dues and min(dues) <= now):
+            self.has_reconciled = True
             self.invoke("reconcile", {})
             self.scheduler.call(60.0, self._reconcile)
             return
         # A job that begins now is due in a minute at the earliest.
-        self.scheduler.call(min(600.0, max(60.0, min(dues) - now)), self._reconcile)
+        self.scheduler.call(min(600.0, max(60.0, min(dues, default=float("inf")) - now)), self._reconcile)
 
     def _task_times(self) -> Sequence[float]:
-        items = (self.dynamodb.tables[JOBS].get(f"task#{name}") for name in ("uploads", "dead-letters", "unused"))
+        """When the tasks of the reconciler are due that have something to do."""
+        wanted = {"uploads": self.s3.uploads, "dead-letters": self.queues.messages.get("dead")}
+        items = [self.dynamodb.tables[JOBS].get(f"task#{name}") for name, found in wanted.items() if found]
         return [float(one["due_at"]["N"]) for one in items if one]
 
     def _changed(self, table: str, key: str, old: Item, new: Item) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pyarrow.parquet import read_table
@@ -61,8 +62,12 @@ def _items(history: History) -> Iterator[Row]:
 def _records(history: History) -> Iterator[Row]:
     for (bucket, key), versions in history.stack.s3.versions.items():
         if bucket == RESULTS and key.startswith(LAKE) and versions[-1].data is not None:
-            for row in read_table(io.BytesIO(versions[-1].data)).to_pylist():
-                yield row["id"], row["name"], str(row["n"])
+            yield from _rows_of(versions[-1].data)
+
+
+@lru_cache(maxsize=64)
+def _rows_of(data: bytes) -> list[Row]:
+    return [(row["id"], row["name"], str(row["n"])) for row in read_table(io.BytesIO(data)).to_pylist()]
 
 
 def _is_readable(history: History, one: Uploaded) -> bool:

@@ -118,9 +118,9 @@ def complete_again(
 
 MUTATIONS = (
     long(without_work_files, "refused: IngestRole may not s3:GetObject"),
-    long(without_failures_of_index, "refused: IndexRole may not dynamodb:UpdateItem"),
-    long(without_spellings, "or are not as written"),
-    long(without_spellings_of_files, "or are not as written"),
+    (without_failures_of_index, "refused: IndexRole may not dynamodb:UpdateItem"),
+    (without_spellings, "or are not as written"),
+    (without_spellings_of_files, "or are not as written"),
     long(with_uploads_that_are_completed_again, "has failed without a fault"),
 )
 
