@@ -12,9 +12,11 @@ function             one invocation of a function, in a process of its own
 sources              what is uploaded, and the expected result
 machine              runs the state machine's definition
 run                  one job from its upload to its end, and what is wrong with the result
+iceberg_kinds        jobs of Iceberg tables, lake their table; lake_interference changes it from outside
 commits              delivers the messages of jobs that wait for the commit of an Iceberg table
 outcome              checks the destination, the job records and what is left over; lake_outcome an Iceberg table
 scripted_run         a run whose faults are written down instead of drawn
-scenarios            scripted runs; role_scenarios adds those that use every permission of the functions' roles
+scenarios            scripted runs; role_scenarios and iceberg_scenarios add those that use every permission of
+                     the functions' roles
 permissions          what each role may do; permission_removal shows that every permission is needed
 """

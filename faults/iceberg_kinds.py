@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
-from faults.sources import JobKind, Mode, in_blocks, is_bad, name_of, sizes
+from faults.sources import CHATTY, JobKind, Mode, in_blocks, is_bad, name_of, sizes
 from penstock.limits import KIB, MIB
 
 STORE = "iceberg"
-LATE = 100
+# Records of small files at most, and the last ones of a file that have one field more.
+SMALL, LATE = 600, 100
 
 
 def iceberg_kinds() -> list[JobKind]:
@@ -58,13 +59,14 @@ def _kind(name: str, route: str, counts: list[int], *, settings: Mapping[str, in
         rows=rows,
         rejects=sorted(n - part.start + 1 for part in ranges for n in part if is_bad(n)),
         settings=settings or {"PENSTOCK_LARGE_BYTES": MIB},
-        # Six small jobs send many requests.
-        rate_factor=0.5 if len(counts) > 1 and not large else 1.0,
+        # A small job sends some sixty requests.
+        rate_factor=1.0 if large else CHATTY,
     )
 
 
 def _csv(numbers: range) -> bytes:
-    lines = (f'{"bad" if is_bad(n) else n},"{name_of(n)}",{n % 3}\n' for n in numbers)
+    # A small file has one partition: each upload of a file is likely to meet a fault.
+    lines = (f'{"bad" if is_bad(n) else n},"{name_of(n)}",{n % (3 if len(numbers) > SMALL else 1)}\n' for n in numbers)
     return ("id,name,part\n" + "".join(lines)).encode()
 
 

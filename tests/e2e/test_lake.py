@@ -45,6 +45,7 @@ destination = "{destination}"
         ("small", "iceberg:lake.small", 'create = true\npartition_by = ["country"]'),
         ("large", "iceberg:lake.large", "create = true"),
         ("later", "iceberg:lake.later", ""),
+        ("bad", "iceberg:lake.bad", "create = true"),
     )
 )
 
@@ -134,4 +135,37 @@ def test_tables_of_a_table_bucket_take_small_and_large_files(s3_tables: Stack) -
     assert {item["state"]["S"] for item in send_small(s3_tables)} == {"succeeded"}
     assert rows_of(s3_tables, "small") == trips(0, FILES * EACH)
     check_large(s3_tables)
+    assert not refusals(s3_tables)
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("stack")
+@pytest.mark.timeout(900)
+def test_a_large_load_into_a_table_bucket_that_failed_is_redriven(s3_tables: Stack) -> None:
+    key, source = "lake/later/trips.csv", s3_tables.source_bucket
+    s3_tables.client("s3").put_object(Bucket=source, Key=key, Body=as_csv(trips(0, LARGE)))
+    failed = job_of(s3_tables, key, patience=180)
+    assert (failed["state"]["S"], failed["failure"]["M"]["error"]["S"]) == ("failed", "DestinationMissingError")
+    model = open_table(s3_tables, "small")
+    model.catalog.create_table("lake.later", schema=model.schema())
+    command(s3_tables, "redrive", failed["pk"]["S"].removeprefix("job#"))
+    wait_for(s3_tables, key, lambda item: item["state"]["S"] == "succeeded", "succeed", patience=180)
+    assert rows_of(s3_tables, "later") == trips(0, LARGE)
+    assert not refusals(s3_tables)
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("stack")
+@pytest.mark.timeout(900)
+def test_a_large_load_into_a_table_bucket_that_fails_shows_no_row_and_may_be_corrected(s3_tables: Stack) -> None:
+    key, body = "lake/bad/trips.csv", as_csv(trips(0, LARGE))
+    s3, source = s3_tables.client("s3"), s3_tables.source_bucket
+    s3.put_object(Bucket=source, Key=key, Body=body + b"none,DE,,,,,,\n")  # in the last span
+    failed = job_of(s3_tables, key, patience=180)
+    assert failed["state"]["S"] == "failed", failed
+    assert rows_of(s3_tables, "bad") == []
+    s3.put_object(Bucket=source, Key=key, Body=body)
+    wait_for(s3_tables, key, lambda item: item["state"]["S"] == "succeeded", "succeed", patience=180)
+    assert rows_of(s3_tables, "bad") == trips(0, LARGE)
+    assert len(open_table(s3_tables, "bad").snapshots()) == 1
     assert not refusals(s3_tables)
