@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Condition, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from faults.invocation_request import InvocationResult
+from faults.invocation_request import WAIT_SECONDS, InvocationResult
 from faults.schedule import KILLS, Fault, Kill, Schedule
 
 COMMON_FAULTS = (
@@ -86,6 +86,7 @@ def http_proxy(backend: str, schedule: Schedule, kill: Kill, on_invoke: OnInvoke
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
+        server.settle()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -97,9 +98,32 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.requests = 0
+        self._changed = Condition()
+
+    @contextmanager
+    def handling(self) -> Iterator[None]:
+        """Handle a request in the block."""
+        with self._changed:
+            self.requests += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.requests -= 1
+                self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Wait for requests that outlive their function: other jobs may run meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.requests, WAIT_SECONDS)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: _Server
     backend: str
     schedule: Schedule
     kill: Kill
@@ -114,6 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _handle(self) -> None:
+        with self.server.handling():
+            self._answer()
+
+    def _answer(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.service, operation, which, self.throttled = self._read_request()
         # Only a job's attempts list by prefix; the reconciler lists all uploads.

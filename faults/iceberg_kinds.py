@@ -59,8 +59,8 @@ def _kind(name: str, route: str, counts: list[int], *, settings: Mapping[str, in
         rows=rows,
         rejects=sorted(n - part.start + 1 for part in ranges for n in part if is_bad(n)),
         settings=settings or {"PENSTOCK_LARGE_BYTES": MIB},
-        # A small job sends some sixty requests.
-        rate_factor=1.0 if large else CHATTY,
+        # A small job sends some sixty requests, a large one hundreds.
+        rate_factor=CHATTY,
     )
 
 
