@@ -15,7 +15,10 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
+from contract.object_backends import BUDGET, Endpoint
 from contract.test_emulator_access import under
+from penstock.destinations.parquet.s3_files import S3Files
+from penstock.model.data_file import DataFile
 from penstock_local.account import Account, emulator_only
 
 GLUE = "arn:aws:glue:us-east-1:000000000000"
@@ -167,5 +170,22 @@ def test_files_of_tables_need_rights_to_the_table_and_cannot_be_deleted(account:
     reader = under(account, "file-reader", ("s3tables:GetTableData", f"{bucket}/table/*"))
     assert reader.get_object(**file)["Body"].read() == b"x"
     assert refusal(reader.put_object, **file, Body=b"y") == ("AccessDenied", 403)
+    whole = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
+    assert refusal(writer.create_multipart_upload, **file, **whole) == ("NotImplemented", 501)
+    assert refusal(writer.create_multipart_upload, **file, Metadata={"a": "b"}) == ("NotImplemented", 501)
     assert refusal(everything.delete_object, **file) == ("AccessDenied", 403)
     assert refusal(account.client("s3").delete_object, **file) == ("MethodNotAllowed", 405)
+
+
+def test_a_file_of_a_table_is_published_by_the_headers_that_aws_lists(account: Account, bucket: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/developing-s3-tables-APIs.html"""
+    assert bucket.endswith("/lake")
+    files = S3Files(Endpoint(account.endpoint).client("s3"), BUDGET, is_tagged=False, lists=False)
+    file = files.open("s3://lake/sales/orders/data/b.parquet", "job", "attempt")
+    file.write(b"rows")
+    written = file.finish(DataFile(file.uri, 4, 1))
+    for _ in range(2):  # the answer to the first request was lost
+        files.publish(written, "job", "attempt")
+    files.close()
+    found = account.client("s3").get_object(Bucket="lake", Key="sales/orders/data/b.parquet")
+    assert (found["Body"].read(), found["Metadata"]) == (b"rows", {})

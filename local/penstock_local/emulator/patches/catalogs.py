@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]  # in another environment
@@ -38,6 +38,10 @@ _FILE_ACTIONS = {
     "s3:PutObject": "s3tables:PutTableData",
     "s3:AbortMultipartUpload": "s3tables:PutTableData",
 }
+
+# Headers of uploads that S3 Tables does not list.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/developing-s3-tables-APIs.html
+_UNLISTED = ("x-amz-checksum-type", "x-amz-meta-", "x-amz-mp-object-size", "x-amz-tagging")
 
 
 def ask_for_catalog_and_database_of_a_table() -> None:
@@ -87,9 +91,11 @@ def _enforce_each_resource() -> None:
 
 
 def guard_files_of_tables() -> None:
-    """Rights to the files of a table are actions of S3 Tables on the table, and nobody may delete or list them.
+    """Rights to the files of a table are actions of S3 Tables on the table, and nobody may delete or list them. Uploads
+    take the headers that AWS lists.
 
-    MiniStack keeps them in a bucket with the name of the table bucket, with the rights of any bucket.
+    MiniStack keeps them in a bucket with the name of the table bucket, with the rights and the headers of any bucket.
+    AWS does not say what becomes of other headers. Here they are refused, which is the stricter answer.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-tables-setting-up.html
     https://docs.aws.amazon.com/AmazonS3/latest/API/developing-s3-tables-APIs.html
     """
@@ -113,6 +119,31 @@ def guard_files_of_tables() -> None:
         return refused
 
     s3._delete_object = delete_object
+    create, complete = s3._create_multipart_upload, s3._complete_multipart_upload
+
+    def create_multipart_upload(bucket: str, key: str, headers: dict[str, str]) -> Response:
+        answer: Response = _refusal(bucket, key, headers) or create(bucket, key, headers)
+        return answer
+
+    def complete_multipart_upload(bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Response:
+        answer: Response = _refusal(bucket, key, headers or {}) or complete(bucket, key, body, query, headers)
+        return answer
+
+    s3._create_multipart_upload = create_multipart_upload
+    s3._complete_multipart_upload = complete_multipart_upload
+
+
+def _refusal(bucket: str, key: str, headers: Mapping[str, str]) -> Response | None:
+    """The answer to an upload of a file of a table with a header that AWS does not list."""
+    if not any(name.startswith(_UNLISTED) for name in headers) or not _table_of(f"{bucket}/{key}"):
+        return None
+    refused: Response = s3._error(
+        "NotImplemented",
+        "A header you provided implies functionality that is not implemented.",
+        501,
+        f"/{bucket}/{key}",
+    )
+    return refused
 
 
 def _table_of(path: str) -> str:
