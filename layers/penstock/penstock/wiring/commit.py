@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 
 from penstock.aws.jobs_table.commit_store import DynamoCommitStore
 from penstock.aws.queue import SqsQueue
@@ -30,7 +30,7 @@ def build_commits(settings: Settings, on_end: Callable[[JobStatus], None]) -> Co
     commits = JobCommits(
         store,
         job_files(settings, s3),
-        partial(committer_of_stack, settings, lambda: s3),
+        cache(partial(committer_of_stack, settings, lambda: s3)),  # once, as it creates clients
         LEASE_SECONDS,
         settings.margin_seconds,
     )

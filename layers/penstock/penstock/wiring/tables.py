@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from penstock.aws.dynamodb_client import records_client
@@ -101,7 +101,8 @@ def tables_of_stack(settings: Settings, store: str, budget: Budget, s3: S3Client
         s3_client=lambda: s3,
         work_bucket=settings.work_bucket,
         no_database=_NO_DATABASE,
-        iceberg=partial(_iceberg, settings, s3) if settings.iceberg_catalog else None,
+        # Once: to create a client of the catalog takes as much CPU as five requests.
+        iceberg=cache(partial(_iceberg, settings, s3)) if settings.iceberg_catalog else None,
         no_catalog=NO_CATALOG,
     )
     return open_tables(destination_named(store), environment)

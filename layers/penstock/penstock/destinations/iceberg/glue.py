@@ -39,13 +39,17 @@ _KEPT = ("Description", "Owner", "Retention", "PartitionKeys", "TableType", "Las
 
 class GlueCatalog:
     """Implements ``Catalog``. ``warehouse`` is the URI under which new tables lie; without it, the location of their
-    database."""
+    database.
+
+    Memory: also the metadata that were read last, without their history. Metadata files never change.
+    """
 
     def __init__(self, connect: Callable[[], GlueClient], storage: Storage, warehouse: str = "") -> None:
         self._connect = connect
         self._storage = storage
         self._warehouse = warehouse.rstrip("/")
         self._client: GlueClient | None = None
+        self._last: tuple[str, dict[str, Any]] = "", {}
 
     def load(self, name: TableName, *, history: bool = False) -> LoadedTable | None:
         database, table = glue_names(name)
@@ -57,7 +61,11 @@ class GlueCatalog:
                     return None
                 raise
         location = metadata_location(name, found)
-        document = read_metadata(self._storage, name, location, history=history)
+        known, document = self._last
+        if history or location != known:
+            document = read_metadata(self._storage, name, location, history=history)
+        if not history:
+            self._last = location, document
         return LoadedTable(name, document, location, found)
 
     def create(self, table: NewTable) -> None:
