@@ -103,10 +103,6 @@ def ingest(first: int, count: int) -> None:
         cpu += time.process_time() - before if number >= first + WARM_UP else 0
         if report.outcomes[0].state != "committing":
             sys.exit(f"{key}: {report.outcomes[0]}")
-            prof = __import__("cProfile").Profile(time.process_time)
-            prof.enable()
-        prof.disable()
-        prof.dump_stats("/tmp/icescale.prof")
     json.dump({"lines": queue.lines, "cpu": cpu / max(1, count - WARM_UP)}, sys.stdout)
 
 

@@ -26,3 +26,8 @@ class ReadLimits:
         """For a function of so many bytes of memory and of /tmp, some of which others have left full."""
         half = max(cls().block_bytes, (memory - RUNTIME_BYTES) // 2)
         return cls(file_bytes=disk * 3 // 4, strings_bytes=half, block_bytes=half)
+
+
+def memory_for_block(size: int) -> int:
+    """Return the bytes of memory of a function whose ``block_bytes`` are so many, in whole MiB."""
+    return RUNTIME_BYTES + -(-size // MIB) * 2 * MIB

@@ -19,6 +19,10 @@ from penstock.errors import BlockTooLargeError, ConfigurationError, CorruptSourc
 from penstock.formats.parquet.decode_process import VERSION
 from penstock.limits import MIB
 
+# Memory of the process before it decodes.
+PROCESS_BYTES = 30 * MIB
+# What it may need in any function: of the smallest, too.
+LEAST_ROOM = 24 * MIB
 # Seconds of CPU for one row group: 4 GB of plain values take that long.
 SECONDS = 120
 # Seconds without an answer: of a process that neither works nor ends.
@@ -41,7 +45,7 @@ class Decoder:
     """Decodes the row groups that follow each other in a file. A context manager: it ends its process.
 
     ``room``: bytes for the pages and values of a batch. Memory: a third of it for an answer, and the process, which has
-    30 MB of its own, and ``room``.
+    `PROCESS_BYTES` of its own, and ``room``.
     """
 
     def __init__(self, descriptor: int, room: int) -> None:

@@ -26,6 +26,9 @@ _DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)
 _TYPE, _UNCOMPRESSED, _COMPRESSED, _CRC = range(1, 5)
 # Fields of data pages of the second version: bytes of the two kinds of levels, and whether the values are compressed.
 _LEVELS, _IS_COMPRESSED = (5, 6), 7
+# A reader of a column, without its pages: the decompressor of zstd takes 96 KiB. Measured with 200 and 1,000 columns:
+# 5 to 9 KiB, and 104 to 106 with zstd.
+_READER, _ZSTD_READER = 9 * KIB, 106 * KIB
 _HELD: Final = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}
 _VALUES = 1
 _UNSIGNED: Final = 0xFFFFFFFF
@@ -33,10 +36,12 @@ _UNSIGNED: Final = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class PageSizes:
-    """``memory``: the bytes of the largest page and of the dictionary, as they are stored and decompressed. ``value``:
-    about the bytes of a value, in the page where they are largest."""
+    """``memory``: what a reader of the column holds: the largest page and the dictionary, decompressed, and itself.
+    ``stored``: the largest page as it is stored, which it holds while it decompresses. ``value``: about the bytes of a
+    value, in the page where they are largest."""
 
     memory: int
+    stored: int
     value: float
 
 
@@ -48,7 +53,7 @@ def check_pages(descriptor: int, start: int, chunk: ColumnChunk, room: int) -> P
     """
     at, end = start, start + chunk.compressed
     shift = chunk.start - start
-    values = largest = dictionary = 0
+    values = largest = dictionary = most_stored = 0
     value = entry = 0.0
     while at < end and values < chunk.values:
         header, at = read_header(descriptor, at, end, shift)
@@ -66,20 +71,22 @@ def check_pages(descriptor: int, start: int, chunk: ColumnChunk, room: int) -> P
         at += stored
         if kind not in _HELD:
             continue
+        most_stored = max(most_stored, stored)
         held = header.struct(_HELD[kind])
         count = held.integer(_VALUES) if held else None
         if count is None or count < 0:
             raise _damage(chunk, "a page does not say how many values it holds", at + shift)
         if kind == _DICTIONARY:
-            dictionary = max(dictionary, size + stored)
+            dictionary = max(dictionary, size)
             entry = max(entry, size / max(count, 1))
         else:
-            largest = max(largest, size + stored)
+            largest = max(largest, size)
             values += count
             value = max(value, size / max(count, 1))
     if values != chunk.values:
         raise _damage(chunk, f"its pages hold {values:,} of {chunk.values:,} values", at + shift)
-    return PageSizes(largest + dictionary, value + entry)
+    reader = _ZSTD_READER if chunk.codec == "ZSTD" else _READER
+    return PageSizes(largest + dictionary + reader, most_stored, value + entry)
 
 
 def reframed(descriptor: int, start: int, chunk: ColumnChunk) -> Iterator[tuple[bytes, bool]]:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from penstock.errors import BlockTooLargeError
 from penstock.formats.format import ParseSettings, Places
 from penstock.formats.parquet.assembly import Field
-from penstock.formats.parquet.decoder import Columns, Decoder, size_of
+from penstock.formats.parquet.decoder import LEAST_ROOM, PROCESS_BYTES, Columns, Decoder, size_of
 from penstock.formats.parquet.parquet_file import ParquetFile, RowGroupPlace
 from penstock.formats.parquet.row_group_file import RowGroupFile
 from penstock.limits import KIB, MIB
@@ -37,7 +37,8 @@ def parse_parquet(ranges: RangeReader, options: ParseOptions, settings: ParseSet
     twice, and records whose JSON is longer than ``max_record``.
 
     Memory: the footer, one piece of the source, one page as it is stored, the rows of one batch, and the process that
-    decodes: 30 MB, and at most ``limits.block_bytes`` for pages and a batch. Disk: the needed columns of one row group.
+    decodes, at most ``limits.block_bytes``: 30 MB, and the rest for pages and a batch. Disk: the needed columns of one
+    row group.
 
     Raises BadSourceError for a file that cannot be read, and BlockTooLargeError for what does not fit.
     """
@@ -51,7 +52,8 @@ def parse_parquet(ranges: RangeReader, options: ParseOptions, settings: ParseSet
         _tell_left_out(file, settings.tell)
     if not places and first == 1 and not settings.resume.chunk:
         yield Batch(1, 0, 0, 0, (), (), _no_position, schema=schema)
-    room = settings.limits.block_bytes
+    block = settings.limits.block_bytes
+    room = max(min(block, LEAST_ROOM), block - PROCESS_BYTES)
     with RowGroupFile(ranges, file.columns, room) as held, Decoder(held.descriptor, room) as decoder:
         for place, group in zip(places, groups, strict=True):
             skipped = max(0, first - place.row)

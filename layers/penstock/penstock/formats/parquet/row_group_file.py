@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from penstock.errors import BlockTooLargeError, CorruptSourceError, TruncatedSourceError
+from penstock.formats.limits import memory_for_block
+from penstock.formats.parquet.decoder import PROCESS_BYTES
 from penstock.formats.parquet.footer import MAGIC
 from penstock.formats.parquet.pages import check_pages, reframed
 from penstock.formats.parquet.physical import file_end
@@ -24,6 +26,8 @@ from penstock.model.source import RangeReader
 GAP = 1 * MIB
 # The deprecated codec LZ4 means several ways of framing.
 _HADOOP = "LZ4"
+# What the records of a batch take, as Arrow, as values of Python and as an answer.
+_OF_BATCH = 4 * MIB
 
 Placed = tuple[ColumnChunk, int]
 """A column chunk, and where it lies in the file."""
@@ -66,17 +70,19 @@ class RowGroupFile:
         self._write(MAGIC, 0)
         for run in _runs(placed):
             self._copy(run)
-        record, memory = 0.0, 0
+        record, memory, stored = 0.0, _OF_BATCH, 0
         for number, (chunk, start) in enumerate(placed):
             sizes = check_pages(self.descriptor, start, chunk, self._room)
             record += max(sizes.value, 8) * max(1.0, chunk.values / group.rows)
-            memory += sizes.memory
+            memory, stored = memory + sizes.memory, max(stored, sizes.stored)
             if chunk.codec == _HADOOP:
                 placed[number], at = self._reframe(chunk, start, at)
-        if memory > self._room:
+        if memory + stored > self._room:
             raise BlockTooLargeError(
-                f"the pages of {len(placed):,} columns need {-(-memory // MIB):,} MiB of memory to be decoded; "
-                f"{self._room // MIB:,} MiB are there"
+                f"the pages of {len(placed):,} columns need {-(-(memory + stored) // MIB):,} MiB of memory to be "
+                f"decoded; {self._room // MIB:,} MiB are there",
+                hint=f"Set MemorySize to {_function_of(memory + stored):,} or more, or write smaller row groups. Each "
+                "column that is compressed by zstd takes 0.1 MiB more than with snappy.",
             )
         self._write(file_end(self._columns, placed, group.rows), at)
         return record
@@ -122,6 +128,11 @@ class RowGroupFile:
                 f"the disk is full after {at:,} bytes of a row group",
                 hint="Give the function more /tmp (EphemeralStorage), or write smaller row groups.",
             ) from error
+
+
+def _function_of(room: int) -> int:
+    """The MB of a function that has so many bytes for a row group."""
+    return memory_for_block(room + PROCESS_BYTES) // MIB
 
 
 def check_chunk(chunk: ColumnChunk, end: int) -> None:
