@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from pyiceberg.catalog import load_catalog
@@ -53,6 +54,13 @@ destination = "iceberg:lake.trips"
 [route.table]
 create = true
 {COLUMNS}"""
+ROUTES += """
+[[route]]
+name = "wide"
+match = "wide/*"
+destination = "parquet:s3://{destination_bucket}/wide/"
+[route.table]
+"""
 NO_OP = {"StartAt": "Nothing", "States": {"Nothing": {"Type": "Succeed"}}}
 TRUST = {
     "Version": "2012-10-17",
@@ -81,7 +89,7 @@ def account() -> Iterator[Account]:
 class Lake:
     """The functions of a stack with a Glue catalog, each as large as ``memory``."""
 
-    def __init__(self, account: Account, memory: int) -> None:
+    def __init__(self, account: Account, memory: int, *, handover: bool = True) -> None:
         self.account = account
         self.memory = memory
         self.peaks: dict[str, int] = {}
@@ -97,7 +105,7 @@ class Lake:
             "PENSTOCK_ICEBERG_CATALOG": "glue",
             "PENSTOCK_ICEBERG_WAREHOUSE": f"s3://{DESTINATION}/warehouse",
             "PENSTOCK_COMMIT_QUEUE_URL": account.client("sqs").create_queue(QueueName="commit")["QueueUrl"],
-            "PENSTOCK_STATE_MACHINE": self._machine,
+            "PENSTOCK_STATE_MACHINE": self._machine if handover else "",
             "PENSTOCK_LARGE_BYTES": str(8 * MIB),
             "PENSTOCK_SPAN_BYTES": str(64 * MIB),
         }
@@ -241,3 +249,35 @@ def test_a_large_file_is_committed_to_a_table(
     assert lake.run("tables/trips.csv.gz", gzip.compress(csv, 1)) > 1
     check_peaks(lake, capsys, "a large file into a table")
     assert lake.rows() == expected(ROWS)
+
+
+def wide(columns: int, rows: int, compression: str) -> bytes:
+    """A file of one row group, whose values are not repeated."""
+    table = pa.table({f"c{n}": pa.array(range(n, n + rows)) for n in range(columns)})
+    out = io.BytesIO()
+    parquet.write_table(table, out, row_group_size=rows, compression=compression, use_dictionary=False)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("memory", "columns", "rows", "compression"),
+    [(256, 300, 22_000, "snappy"), (256, 400, 2_000, "zstd"), (512, 600, 25_000, "snappy")],
+)
+@pytest.mark.long
+def test_a_wide_row_group_that_fits_is_loaded(
+    account: Account, memory: int, columns: int, rows: int, compression: str
+) -> None:
+    lake = Lake(account, memory, handover=False)
+    job = lake.ingest("wide/a.parquet", wide(columns, rows, compression))
+    assert (job["state"], job.get("rows")) == ("succeeded", rows), job
+
+
+@pytest.mark.long
+def test_a_wide_row_group_that_does_not_fit_is_refused_by_the_function_that_it_needs(account: Account) -> None:
+    lake, body = Lake(account, 256, handover=False), wide(450, 20_000, "snappy")
+    job = lake.ingest("wide/a.parquet", body)
+    assert (job["state"], job["error"]) == ("failed", "BlockTooLargeError")
+    needed = int(str(job["hint"]).partition("MemorySize to ")[2].split()[0])
+    assert 256 < needed <= 400
+    lake.memory = needed
+    assert lake.ingest("wide/b.parquet", body)["state"] == "succeeded"

@@ -245,6 +245,17 @@ def test_a_page_is_refused_by_the_memory_that_it_needs() -> None:
         batches_of(data, limits=ReadLimits(block_bytes=2 * MIB))
 
 
+def test_many_columns_are_refused_by_the_memory_of_their_decompressors() -> None:
+    columns = {f"c{n}": [n, n] for n in range(400)}
+    limits = ReadLimits(block_bytes=60 * MIB)
+    with pytest.raises(
+        BlockTooLargeError, match=r"the pages of 400 columns need 46 MiB .* 30 MiB are there"
+    ) as refused:
+        batches_of(parquet(columns, compression="zstd"), limits=limits)
+    assert "MemorySize to 224 or more" in refused.value.hint
+    assert rows_of(parquet(columns, compression="snappy"), limits=limits)[1]["c399"] == 399
+
+
 def test_a_dictionary_whose_values_are_long_is_decoded_in_smaller_batches() -> None:
     long_texts = [str(n) * 100_000 for n in range(3)]
     texts = long_texts + ["short"] * 10_000 + long_texts * 40
