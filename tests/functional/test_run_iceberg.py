@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from pyiceberg.catalog import load_catalog
 from pyiceberg.schema import Schema
-from pyiceberg.types import DecimalType, FloatType, IntegerType, ListType, LongType, NestedField, StringType
+from pyiceberg.types import DecimalType, FloatType, IntegerType, ListType, LongType, NestedField, StringType, StructType
 
 import penstock
 from penstock.destinations.iceberg.committer import IcebergCommitter
-from penstock.errors import CommitInDoubtError, DestinationMissingError, InvalidRouteError, PublishConflictError
+from penstock.errors import (
+    CommitInDoubtError,
+    DestinationMissingError,
+    InvalidRouteError,
+    InvalidTableError,
+    PublishConflictError,
+)
 
 ROWS = "id,country,amount\n1,DE,1.25\n2,FR,2.5\n3,DE,3.75\n"
 
@@ -172,3 +181,42 @@ columns = [{ name = "a", type = "integer" }, { name = "b", type = "numeric(9,2)"
 """)
     assert lake.run(f"a,b\n{2**40},1234567.89\n", to="", routes=routes).rows == 1
     assert [str(field.field_type) for field in lake.table.schema().fields] == ["long", "decimal(9, 2)"]
+
+
+def test_what_is_hashed_or_masked_is_in_no_file_as_it_was(lake: Lake) -> None:
+    """Not in the rows, nor in the bounds of pages, of files and of manifests."""
+    routes = lake.folder / "routes.toml"
+    routes.write_text("""
+[[route]]
+name = "people"
+match = "*"
+destination = "iceberg:sales.orders"
+max_rejects = 1
+[route.table]
+create = true
+partition_by = ["mail"]
+compression = "none"
+columns = [{ name = "id", type = "integer" }, { name = "mail", hash = "sha256" }, { name = "iban", mask = "keep:4" }]
+""")
+    text = "id,mail,iban\n1,ann@secret.example,DE-SECRET-3000\nx,bob@secret.example,DE-SECRET-4000\n"
+    assert lake.run(text, "people.csv", to="", routes=routes, rejects=lake.folder / "rejects.jsonl").rejects == 1
+    (row,) = lake.table.scan().to_arrow().to_pylist()
+    assert (row["mail"], row["iban"]) == (sha256(b"ann@secret.example").hexdigest(), "**********3000")
+    files = [path for path in lake.folder.rglob("*") if path.is_file() and path.suffix not in (".csv", ".toml")]
+    assert {path.suffix for path in files} == {".parquet", ".avro", ".json", ".jsonl", ".db"}
+    for path in files:
+        held = path.read_bytes()
+        if path.suffix == ".avro":
+            held = repr(list(fastavro.reader(io.BytesIO(held)))).encode()
+        assert b"secret" not in held.lower()
+
+
+@pytest.mark.parametrize(("required", "hint"), [(True, "make it optional in the table"), (False, "it is null then")])
+def test_a_column_that_cannot_be_written_is_named_with_a_way_out(required: bool, hint: str, lake: Lake) -> None:
+    inner = StructType(NestedField(3, "city", StringType()))
+    lake.made_elsewhere(NestedField(1, "id", LongType()), NestedField(2, "home", inner, required=required))
+    with pytest.raises(InvalidTableError, match="column 'home' has the type struct, which is not written") as caught:
+        lake.run("id,home\n1,x\n")
+    assert hint in caught.value.hint
+    if not required:
+        assert lake.run("id\n1\n").rows == 1

@@ -113,5 +113,7 @@ def schema_of(state: IcebergTable, names: set[str]) -> LakeSchema:
 
 
 def _column(one: IcebergField) -> LakeColumn:
-    kind: LakeType = lake_type(one.type, column=one.name, element=one.element, element_required=one.element_required)
+    kind: LakeType = lake_type(
+        one.type, column=one.name, element=one.element, element_required=one.element_required, required=one.required
+    )
     return LakeColumn(one.name, one.id, kind, one.required)

@@ -126,7 +126,12 @@ def schema_of(columns: Iterable[Column]) -> LakeSchema:
 
 
 def lake_type(
-    text: str, *, column: str = "", element: tuple[int, str] | None = None, element_required: bool = False
+    text: str,
+    *,
+    column: str = "",
+    element: tuple[int, str] | None = None,
+    element_required: bool = False,
+    required: bool = False,
 ) -> LakeType:
     """The type of an existing table that is written ``text`` in Iceberg's spec. ``element``: field id and type of a
     list's elements. Raises InvalidTableError for a type that is not written, which names the ``column``."""
@@ -139,7 +144,9 @@ def lake_type(
     if text not in _STORED:
         raise InvalidTableError(
             f"column {column!r} has the type {text}, which is not written",
-            hint="Leave the column out of the route; it may be null then.",
+            hint="No row can be written without the column: make it optional in the table, or load another table."
+            if required
+            else "Leave the column out of the route: it is null then.",
         )
     return LakeType(text)
 

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 _FRAME: Final = bytes.fromhex("04224d18 60 70 73")
 _FRAME_END: Final = bytes(4)
 # Attempts to tell groups from blocks. A wrong one ends after a few.
-_MOST_STEPS = 100_000
+_MOST_STEPS = 1_000
 # Bytes of a number.
 _NUMBER = 4
 
