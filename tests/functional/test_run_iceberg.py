@@ -220,3 +220,11 @@ def test_a_column_that_cannot_be_written_is_named_with_a_way_out(required: bool,
     assert hint in caught.value.hint
     if not required:
         assert lake.run("id\n1\n").rows == 1
+
+
+@pytest.mark.parametrize("partition", ["day(id)", "amount"])
+def test_partitions_of_inferred_columns_are_checked_before_the_table_is_made(partition: str, lake: Lake) -> None:
+    with pytest.raises(InvalidTableError, match=r"partition_by: .* takes"):
+        lake.run(create=True, partition_by=[partition])
+    with pytest.raises(DestinationMissingError):
+        lake.run()

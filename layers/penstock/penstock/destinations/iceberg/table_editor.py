@@ -18,6 +18,7 @@ from penstock.destinations.iceberg.metadata_changes import FIRST_PARTITION_ID, c
 from penstock.destinations.iceberg.names import TableName
 from penstock.destinations.iceberg.ports import IcebergTable
 from penstock.destinations.iceberg.schema_changes import grown_schema, new_schema
+from penstock.destinations.parquet.destination import check_files
 from penstock.destinations.parquet.partitions import Partition
 from penstock.errors import (
     CommitInDoubtError,
@@ -110,6 +111,9 @@ class CatalogTableEditor:
 
 def partition_spec_of(table: Table, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the partition spec of a new table. Raises InvalidTableError."""
+    # What a sample has shown was not known when the route was read.
+    if problem := check_files(table):
+        raise InvalidTableError(f"{table.name}: {': '.join(problem)}")
     ids = {field["name"]: field["id"] for field in schema["fields"]}
     fields: list[dict[str, Any]] = []
     for text in table.files.partition_by:
