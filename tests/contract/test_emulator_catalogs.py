@@ -19,6 +19,7 @@ from contract.object_backends import BUDGET, Endpoint
 from contract.test_emulator_access import under
 from penstock.destinations.parquet.s3_files import S3Files
 from penstock.model.data_file import DataFile
+from penstock.model.upload import Proof
 from penstock_local.account import Account, emulator_only
 
 GLUE = "arn:aws:glue:us-east-1:000000000000"
@@ -184,6 +185,7 @@ def test_a_file_of_a_table_is_published_by_the_headers_that_aws_lists(account: A
     file = files.open("s3://lake/sales/orders/data/b.parquet", "job", "attempt")
     file.write(b"rows")
     written = file.finish(DataFile(file.uri, 4, 1))
+    assert written.proof is Proof.PARTS
     for _ in range(2):  # the answer to the first request was lost
         files.publish(written, "job", "attempt")
     files.close()

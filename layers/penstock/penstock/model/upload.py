@@ -9,9 +9,10 @@ from penstock.model.object import Target
 
 
 class Proof(StrEnum):
-    """How the service verifies an upload: a CRC32 per part and one of the object, or an MD5 per part."""
+    """How the service verifies an upload: by CRC32s of the parts and of the object, of the parts alone, or by MD5s."""
 
     CRC32 = "crc32"
+    PARTS = "crc32-parts"
     MD5 = "md5"
 
 

@@ -133,7 +133,7 @@ class MemoryUploadService:
         with self._lock:
             if upload.id not in self.uploads:
                 return None
-            crc32 = zlib.crc32 if self.proof is Proof.CRC32 else lambda _data: None
+            crc32 = zlib.crc32 if self.proof is not Proof.MD5 else lambda _data: None
             return {
                 number: ExistingPart(len(data), self._etag(data), crc32(data))
                 for number, data in self.uploads[upload.id].parts.items()

@@ -128,6 +128,19 @@ def create_any_upload(
     return CreatedUpload(answer["UploadId"], proof)
 
 
+def create_upload_of_checked_parts(client: S3Client, target: Target, content: Content) -> CreatedUpload:
+    """Create an upload that declares a CRC32 for each part, and none of the object.
+
+    S3 Tables lists no header for the type of a checksum and none for the size of the object.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/developing-s3-tables-APIs.html
+    """
+    with destination_errors(_right("s3:PutObject", target)):
+        answer = client.create_multipart_upload(
+            Bucket=target.bucket, Key=target.key, **_attributes(content), ChecksumAlgorithm="CRC32"
+        )
+    return CreatedUpload(answer["UploadId"], Proof.PARTS)
+
+
 def upload_part(
     client: S3Client,
     target: Target,
@@ -243,7 +256,7 @@ def _sent(body: RequestBody, moved: Moved) -> AbstractContextManager[Any]:
 
 def _proof(body: RequestBody, crc32: int, proof: Proof) -> Any:
     """Return the arguments by which the service verifies the bytes of a request."""
-    if proof is Proof.CRC32:
+    if proof is not Proof.MD5:
         return {"ChecksumCRC32": _encoded(crc32)}
     digest = hashlib.md5(body, usedforsecurity=False).digest() if isinstance(body, bytearray) else md5_of(body)
     return {"ContentMD5": b64encode(digest).decode()}
@@ -255,7 +268,7 @@ def _attributes(content: Content) -> Any:
 
 def _completed(part: Part, proof: Proof) -> CompletedPartTypeDef:
     completed: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": part.etag}
-    if part.crc32 is not None and proof is Proof.CRC32:
+    if part.crc32 is not None and proof is not Proof.MD5:
         completed["ChecksumCRC32"] = _encoded(part.crc32)
     return completed
 

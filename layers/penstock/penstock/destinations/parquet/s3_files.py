@@ -21,6 +21,7 @@ from penstock.aws.s3.writer import (
     abort_upload,
     complete_upload,
     create_any_upload,
+    create_upload_of_checked_parts,
     joined,
     upload_part,
 )
@@ -60,7 +61,7 @@ class S3Files:
     """Implements ``FileStore``.
 
     ``is_tagged``: metadata tell which attempt has written a file. Otherwise its name does, as in S3 Tables, which takes
-    no metadata and lists no uploads:
+    no metadata, verifies parts alone and lists no uploads:
     https://docs.aws.amazon.com/AmazonS3/latest/API/developing-s3-tables-APIs.html
 
     Memory: at most ``budget.uploads`` parts on their way, and what each open file holds (`StoredFile.held`): less than
@@ -83,7 +84,8 @@ class S3Files:
                 hint="Partition by columns with shorter values, or choose a shorter prefix.",
             )
         content = Content(CONTENT_TYPE, {MADE_BY: job_id, ATTEMPT: token} if self._is_tagged else {})
-        return S3File(self._client, target, content, self._part, self._send)
+        create = create_any_upload if self._is_tagged else create_upload_of_checked_parts
+        return S3File(self._client, lambda: create(self._client, target, content), target, self._part, self._send)
 
     def _send(self, send: Callable[[], Part]) -> Future[Part]:
         """Send a part in the background, once fewer than ``budget.uploads`` are on their way."""
@@ -173,14 +175,14 @@ class S3File:
     def __init__(
         self,
         client: S3Client,
+        create: Callable[[], CreatedUpload],
         target: Target,
-        content: Content,
         part: int,
         submit: Callable[[Callable[[], Part]], Future[Part]],
     ) -> None:
         self._client = client
+        self._create = create
         self._target = target
-        self._content = content
         self._part = part
         self._submit = submit
         self._filling = bytearray()
@@ -229,7 +231,7 @@ class S3File:
 
     def _send(self) -> None:
         if not self._upload:
-            self._upload = create_any_upload(self._client, self._target, self._content)
+            self._upload = self._create()
         body, self._filling = self._filling, bytearray()
         number, (upload_id, proof) = len(self._sent) + 1, self._upload
 
