@@ -10,9 +10,9 @@ from penstock.destinations.bucket.result_metadata import MADE_BY
 from penstock.model.job import Job
 from penstock.model.job_status import JobState, JobStatus
 from penstock.routes import Routes, destination_of
-from simulation import table_checks
+from simulation import archive_checks, table_checks
 from simulation.functions import parsed
-from simulation.plan import STOP
+from simulation.plan import LAKE, STOP
 from simulation.rights import DROPS, RESULTS
 from simulation.s3 import Version
 from simulation.stack import Stack
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CONFLICTS = ("PublishConflictError", "UploadConflictError")
 
 
+# What other modules check.
+ELSEWHERE = (LAKE, "drops/archives/", "plain-drops/archives/")
 # With so many faults, no job may fail.
 HARMLESS_FAULTS = 3
 
@@ -44,6 +46,7 @@ def problems(history: History, *, redriven: bool) -> Iterator[str]:
     for key in dict.fromkeys((one.source.bucket, one.source.key) for one in objects):
         uploads = [one for one in objects if (one.source.bucket, one.source.key) == key]
         yield from _of_key(history, uploads, jobs, records, redriven=redriven)
+    yield from archive_checks.orders(history)
     yield from table_checks.strangers(history)
     yield from _strangers(history, {job.id for job in jobs.values()})
 
@@ -65,6 +68,9 @@ def _of_upload(
         return
     if not status.state.final:
         yield f"{name}: its job is {status.state}"
+    if job.route.takes_apart:
+        yield from archive_checks.of_upload(history, one, status, name, redriven=redriven)
+        return
     if job.object_target is None:
         yield from table_checks.of_upload(history, one, status, name, redriven=redriven)
         return
@@ -136,7 +142,7 @@ def _strangers(history: History, jobs: set[str]) -> Iterator[str]:
     found = {
         (key, version.metadata.get(MADE_BY, ""))
         for (bucket, key), versions in history.stack.s3.versions.items()
-        if bucket == RESULTS and not key.startswith("lake/")
+        if bucket == RESULTS and not key.startswith(ELSEWHERE)
         for version in versions
     }
     for key, job_id in sorted(found):

@@ -201,7 +201,9 @@ class Functions:
             self.executions,
             self.parts,
             TableSpanPlanner(self.objects, self.files, self.tables, self._routes, self.sizes, MARGIN),
-            MemberPlanner(ArchiveReader(self.objects, BUDGET), self._routes, self.sizes, MARGIN, 0),
+            MemberPlanner(
+                ArchiveReader(self.objects, BUDGET), self._routes, self.sizes, MARGIN, self._configuration.large_bytes
+            ),
             self._routes,
             self.sizes,
             MARGIN,
@@ -327,7 +329,7 @@ class Functions:
         return self.tables(job.route.store).delivery.begun(job)
 
     def _archives(self, own: Mapping[str, Delivery]) -> ArchiveLoader:
-        return ArchiveLoader(self.objects, own, BUDGET, self.loads, dict.fromkeys(TABLES, self._has_begun))
+        return ArchiveLoader(self.objects, own, BUDGET, self.loads, dict.fromkeys(TABLES, self._has_begun), self._clock)
 
     def _members(self) -> MemberWorker:
         own = self._own_deliveries

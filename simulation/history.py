@@ -16,11 +16,11 @@ from penstock.jobs.events import notification
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
 from penstock.operations.redriving import Redriver
-from simulation import checks
+from simulation import checks, mirror
 from simulation.functions import Configuration, Functions
-from simulation.plan import DUPLICATES, Act, Plan, Upload, is_table
+from simulation.plan import DUPLICATES, Act, Plan, Upload, is_archive, is_table
 from simulation.rights import JOBS
-from simulation.sources import Content, content, records
+from simulation.sources import Content, archive, content, records
 from simulation.stack import OPEN, START, Stack
 
 # The reconciler of a stack has run before the first upload: its sweep spares what is older than its first run.
@@ -68,6 +68,8 @@ class History:
                 self._redrive_all()
                 self._settle(self.stack.now() + LIMIT_SECONDS)
                 self._check(redriven=True)
+            if not self.problems and self.plan.mirrors:
+                self.problems += mirror.problems(self.stack.s3)
         finally:
             self.stack.close()
         self.states = Counter(str(one.state) for one in self.jobs())
@@ -114,8 +116,7 @@ class History:
         self.stack.limit = 900.0
 
     def _upload(self, upload: Upload) -> None:
-        stack, make = self.stack, records if is_table(upload.key) else content
-        made = make(upload.form, upload.size, upload.number)
+        stack, made = self.stack, _content_of(upload)
         answer = stack.s3.put_object(Bucket=upload.bucket, Key=upload.key, Body=made.data)
         number = len(self.uploads) + 1
         time = datetime.fromtimestamp(stack.now(), UTC).isoformat().replace("+00:00", "Z")
@@ -221,6 +222,13 @@ class History:
             steady = {name: value for name, value in item.items() if name != "memory_peak"}
             told.update(repr((key, sorted(steady.items()))).encode())
         return told.hexdigest()[:16]
+
+
+def _content_of(upload: Upload) -> Content:
+    if is_archive(upload.key):
+        return archive(upload.key.rpartition(".")[2], upload.size, upload.number)
+    make = records if is_table(upload.key) else content
+    return make(upload.form, upload.size, upload.number)
 
 
 class _Queue:

@@ -21,6 +21,16 @@ match = "in/*.gz"
 destination = "s3://{destination_bucket}/{bucket}/{stem}"
 
 [[route]]
+name = "archives"
+match = ["archives/*.zip", "archives/*.tar"]
+archive = "members"
+
+[[route]]
+name = "members"
+match = "archives/*/*"
+destination = "s3://{destination_bucket}/{bucket}/{stem}"
+
+[[route]]
 name = "items"
 match = "items/*"
 destination = "dynamodb:{records_table}"
@@ -78,13 +88,14 @@ class Plan:
     seconds: float
     limit: float
     batch: int
+    mirrors: bool
 
 
 def plan_of(seed: int) -> Plan:
     """Draw a plan."""
     draw = Random(f"plan {seed}")
     keys = [f"in/{name}.{suffix}" for name, suffix in (("a", "csv"), ("b", "csv.gz"), ("c", "csv.gz"))]
-    keys += ["items/d.csv", "items/e.csv.gz", "files/f.csv", "files/g.csv.gz"]
+    keys += ["items/d.csv", "items/e.csv.gz", "files/f.csv", "files/g.csv.gz", "archives/h.zip", "archives/i.tar"]
     keys = draw.sample(keys, draw.choice((1, 1, 2, 3)))
     uploads = tuple(_upload(draw, number, keys) for number in range(draw.choice((1, 1, 2, 2, 3, 4))))
     return Plan(
@@ -99,18 +110,24 @@ def plan_of(seed: int) -> Plan:
         seconds=draw.choice((0.01, 0.02, 0.05, 0.5, 3.0)),
         limit=draw.choice((900.0, 900.0, 300.0, 120.0)),
         batch=draw.choice((1, 1, 5)),
+        mirrors=draw.random() < 0.2,
     )
+
+
+def is_archive(key: str) -> bool:
+    """Whether a source is taken apart."""
+    return key.startswith("archives/")
 
 
 def is_table(key: str) -> bool:
     """Whether a source is loaded into a table."""
-    return not key.startswith("in/")
+    return key.startswith(("items/", "files/"))
 
 
 def _upload(draw: Random, number: int, keys: list[str]) -> Upload:
     key = draw.choice(keys)
     packed = ("gzip",) if is_table(key) else ("gzip", "gzip", "gzip", "members", "damaged")
-    forms = ("plain",) if key.endswith(".csv") else packed
+    forms = ("plain",) if key.endswith((".csv", ".zip", ".tar")) else packed
     size = draw.choice((1_500, 1_500, 14_000, 14_000))
     bucket = draw.choice(("drops", "drops", "plain-drops"))
     return Upload(

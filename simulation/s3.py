@@ -23,6 +23,8 @@ from simulation.dynamodb import Paginator, ignore, refused
 
 MOST_PARTS = 10_000
 MIN_PART = 5 * 1024 * 1024
+# Listings of directory buckets are not sorted.
+UNSORTED = "--x-s3"
 _HTTP_OF = {
     "NoSuchKey": 404,
     "NoSuchVersion": 404,
@@ -173,6 +175,11 @@ class MemoryS3:
         versions.append(marker)
         return {"DeleteMarker": True, "VersionId": marker.id}
 
+    def delete_objects(self, **request: Any) -> Mapping[str, Any]:
+        for one in request["Delete"]["Objects"]:
+            self.delete_object(Bucket=request["Bucket"], **one)
+        return {}
+
     def get_object_tagging(self, **request: Any) -> Mapping[str, Any]:
         found = self._found("GetObjectTagging", request)
         return {"TagSet": [{"Key": name, "Value": value} for name, value in found.tags.items()]}
@@ -188,7 +195,10 @@ class MemoryS3:
         for key in self._keys(request["Bucket"], request.get("Prefix", "")):
             if version := self.current(request["Bucket"], key):
                 assert version.data is not None
-                found.append({"Key": key, "Size": len(version.data), "ETag": _quoted(version.etag)})
+                entry = {"Key": key, "Size": len(version.data), "ETag": _quoted(version.etag)}
+                found.append({**entry, "LastModified": version.modified})
+        if request["Bucket"].endswith(UNSORTED):
+            found.sort(key=lambda one: hashlib.md5(str(one["Key"]).encode(), usedforsecurity=False).digest())
         return {"Contents": found, "KeyCount": len(found), "IsTruncated": False}
 
     def list_object_versions(self, **request: Any) -> Mapping[str, Any]:

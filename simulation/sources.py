@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,12 +23,14 @@ class Content:
     """Bytes that are uploaded, and what they are decoded; ``decoded`` is None if they are damaged.
 
     ``rows`` are the records that a table takes, by their id, ``rejects`` how many it must not take as they are.
+    ``members`` are what becomes of the members of an archive, by the ends of their keys.
     """
 
     data: bytes
     decoded: bytes | None
     rows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     rejects: int = 0
+    members: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @cache
@@ -36,6 +41,27 @@ def text(size: int, number: int) -> bytes:
     while len(lines) < size:
         lines += b"%d,%x,v%d\n" % (len(lines), draw.getrandbits(80), number)
     return bytes(lines)
+
+
+@cache
+def archive(form: str, size: int, number: int) -> Content:
+    """Return a zip or a tar of some members: small ones, an encoded one and, in a large archive, a large one."""
+    sizes = {"a.csv": 300, "b.csv.gz": 700, "more/c.csv": size // 2, "d.csv": 100}
+    decoded = {name: text(most, number) for name, most in sizes.items()}
+    data = {name: _in_blocks(one) if name.endswith(".gz") else one for name, one in decoded.items()}
+    file = io.BytesIO()
+    if form == "zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
+            for name, one in data.items():
+                zipped.writestr(zipfile.ZipInfo(name), one, zipfile.ZIP_STORED if name == "a.csv" else None)
+    else:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for name, one in data.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(one)
+                tar.addfile(entry, io.BytesIO(one))
+    members = {name.removesuffix(".gz"): one for name, one in decoded.items()}
+    return Content(file.getvalue(), file.getvalue(), members=members)
 
 
 @cache

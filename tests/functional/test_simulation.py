@@ -27,6 +27,8 @@ from penstock.destinations.parquet.schema import LakeSchema
 from penstock.destinations.ports import PublishRule, Verdict
 from penstock.errors import ServiceUnavailableError, SupersededError
 from penstock.model.object import ObjectHead, Published, Target
+from penstock.sync import plan as sync_plan
+from penstock.sync import s3_listing
 from penstock.tables import kind_choice
 
 # Each mutation must be found within so many histories.
@@ -94,6 +96,12 @@ def _storages_of_old_tables(schema: LakeSchema, storages: Any, columns: Any = ()
     return storages(schema, columns)
 
 
+# A3: sync took the listings of a directory bucket for sorted, and did not look whether they are.
+def with_listings_that_are_taken_for_sorted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(s3_listing, "is_sorted_by_contract", lambda endpoint, bucket: True)
+    patch.setattr(sync_plan, "in_order", lambda walk: walk)
+
+
 # A4: a completion that S3 refuses for good was tried again, with the same upload.
 def with_uploads_that_are_completed_again(patch: pytest.MonkeyPatch) -> None:
     for module in (sink, part_store):
@@ -121,6 +129,7 @@ MUTATIONS = (
     (without_failures_of_index, "refused: IndexRole may not dynamodb:UpdateItem"),
     (without_spellings, "or are not as written"),
     (without_spellings_of_files, "or are not as written"),
+    long(with_listings_that_are_taken_for_sorted, "sync: the copies differ"),
     long(with_uploads_that_are_completed_again, "has failed without a fault"),
 )
 

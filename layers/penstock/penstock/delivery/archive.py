@@ -6,6 +6,7 @@ archive. Memory: that of one delivery, a quarter of the budget's part buffers, a
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -72,6 +73,7 @@ class ArchiveLoader:
     budget: Budget
     loads: Mapping[str, Callable[[Job], Receipt | None]] = field(default_factory=dict)
     begun: Mapping[str, Callable[[Job], bool]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
 
     def __call__(
         self,
@@ -132,7 +134,7 @@ class _Load:
 
     def __post_init__(self) -> None:
         self.room = Semaphore(self.loader.threads)
-        self.checks = ArchiveChecks(self.attempt)
+        self.checks = ArchiveChecks(self.attempt, self.loader.clock)
 
     def results(self, members: Iterable[Member] | None) -> Generator[MemberResult, None, None]:
         waiting = self.waiting

@@ -23,13 +23,14 @@ class Look(Generic[T]):
     """Asks, unless there is an answer of less than a second ago. Used by several threads at once."""
 
     ask: Callable[[], T]
+    clock: Callable[[], float] = time.monotonic
     looked: float = -math.inf
     answers: list[T] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
     def __call__(self) -> T:
         with self.lock:
-            now = time.monotonic()
+            now = self.clock()
             if now - self.looked >= LOOK_SECONDS:
                 self.answers, self.looked = [self.ask()], now
             return self.answers[0]
@@ -42,10 +43,10 @@ class ArchiveChecks:
     for a table is: rows of an older version in a table cannot be told from those of a newer one.
     """
 
-    def __init__(self, attempt: Attempt) -> None:
-        self.ended = Look(attempt.ended)
-        self.stopped = Look(lambda: _error_of(attempt.check_start))
-        self.overtaken = Look(lambda: _error_of(attempt.check_order))
+    def __init__(self, attempt: Attempt, clock: Callable[[], float] = time.monotonic) -> None:
+        self.ended = Look(attempt.ended, clock)
+        self.stopped = Look(lambda: _error_of(attempt.check_start), clock)
+        self.overtaken = Look(lambda: _error_of(attempt.check_order), clock)
 
 
 def _error_of(check: Callable[[], None]) -> PermanentError | None:

@@ -80,7 +80,7 @@ def sync(source: str, destination: str, service: Service, options: SyncOptions, 
         PartsPool(options.threads, PART_SIZE) as pool,
         ExitStack() as opened,
     ):
-        tree, receiver, comparison, delivery, kind = _Parts(client, known, pool, options, opened).between(*locations)
+        tree, receiver, comparison, delivery, kind = Parts(client, known, pool, options, opened).between(*locations)
         return Synchronizer(
             tree,
             receiver,
@@ -155,7 +155,7 @@ def _client(service: Service, threads: int) -> Iterator[S3Client]:
         yield client
 
 
-class _Between(NamedTuple):
+class Between(NamedTuple):
     """The parts that depend on the direction."""
 
     tree: Tree
@@ -166,14 +166,16 @@ class _Between(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
+    """What a sync is made of, by its direction."""
+
     client: S3Client
     known: DigestCache
     pool: PartsPool
     options: SyncOptions
     opened: ExitStack
 
-    def between(self, source: Folder | Prefix, destination: Folder | Prefix) -> _Between:
+    def between(self, source: Folder | Prefix, destination: Folder | Prefix) -> Between:
         if isinstance(source, Folder) and isinstance(destination, Prefix):
             return self._up(source, destination)
         if isinstance(source, Prefix) and isinstance(destination, Folder):
@@ -182,15 +184,15 @@ class _Parts:
             return self._across(source, destination)
         raise TypeError("expected at least one prefix in S3")
 
-    def _up(self, source: Folder, destination: Prefix) -> _Between:
+    def _up(self, source: Folder, destination: Prefix) -> Between:
         tree = LocalFolder(source.path, follow=self.options.follow_symlinks)
         listing = self._listing(destination)
         receiver = ReceivingPrefix(self.client, listing, S3Sender(self.client, self.pool), tree)
         digests = Digests(tree, self.known)
         comparison = FileWithObject(digests, CachedMetadata(listing, self.known))
-        return _Between(tree, receiver, comparison, FileTransfer(receiver, digests), StepKind.UPLOAD)
+        return Between(tree, receiver, comparison, FileTransfer(receiver, digests), StepKind.UPLOAD)
 
-    def _down(self, source: Prefix, destination: Folder) -> _Between:
+    def _down(self, source: Prefix, destination: Folder) -> Between:
         exact = self.options.exact_timestamps
         tree = self._listing(source)
         folder = LocalFolder(destination.path, follow=self.options.follow_symlinks, must_exist=False)
@@ -198,13 +200,13 @@ class _Parts:
         receiver = DownloadFolder(self.client, folder, receiving, self.pool, object_times=exact)
         facts = CachedMetadata(tree, self.known)
         comparison = ExactTimestamps() if exact else FileWithObject(Digests(folder, self.known), facts)
-        return _Between(tree, receiver, comparison, ObjectTransfer(receiver, facts), StepKind.DOWNLOAD)
+        return Between(tree, receiver, comparison, ObjectTransfer(receiver, facts), StepKind.DOWNLOAD)
 
-    def _across(self, source: Prefix, destination: Prefix) -> _Between:
+    def _across(self, source: Prefix, destination: Prefix) -> Between:
         tree = self._listing(source)
         receiver = ReceivingPrefix(self.client, self._listing(destination), S3Sender(self.client, self.pool))
         facts = CachedMetadata(tree, self.known)
-        return _Between(tree, receiver, ObjectWithObject(facts), ObjectTransfer(receiver, facts), StepKind.COPY)
+        return Between(tree, receiver, ObjectWithObject(facts), ObjectTransfer(receiver, facts), StepKind.COPY)
 
     def _listing(self, prefix: Prefix) -> S3Listing:
         return S3Listing(self.client, prefix.bucket, prefix.prefix)
