@@ -13,6 +13,7 @@ from botocore.session import Session
 
 from penstock.aws import sdk
 from penstock.aws.sdk import AwsSession
+from penstock.aws.session import invoking_client
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +49,12 @@ def test_a_description_in_the_users_own_folder_goes_before_botocores(
 def test_a_service_that_is_none_is_an_error() -> None:
     with pytest.raises(UnknownServiceError):
         AwsSession().client("no-such-service", region_name="us-east-1")
+
+
+def test_a_call_of_a_function_waits_for_a_cold_start_and_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is given up goes on in Lambda, and its repetition starts another process."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    config = invoking_client().meta.config
+    assert config.read_timeout * config.retries["total_max_attempts"] < 2 * 60.0
+    assert config.read_timeout >= 30
+    assert config.retries["total_max_attempts"] == 2

@@ -56,6 +56,15 @@ def lambda_client() -> Any:
     return session().client("lambda", config=DEFAULT_CONFIG)
 
 
+def invoking_client() -> Any:
+    """A Lambda client that waits for the answer of a function. After a timeout it would start the function once more:
+    so it waits for a cold start and the work, and asks twice at most. Both end within two leases of a job."""
+    return session().client(
+        "lambda",
+        config=DEFAULT_CONFIG.merge(Config(read_timeout=50, retries={"mode": "standard", "total_max_attempts": 2})),
+    )
+
+
 def events_client() -> Any:
     """An EventBridge client."""
     return session().client("events", config=DEFAULT_CONFIG)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.aws.errors import translating
-from penstock.aws.session import DEFAULT_CONFIG, lambda_client, secrets_client, session
+from penstock.aws.session import DEFAULT_CONFIG, invoking_client, secrets_client, session
 from penstock.destinations.iceberg.catalog import Catalog
 from penstock.destinations.iceberg.catalogs import (
     CatalogClients,
@@ -54,7 +54,7 @@ def access_of_stack(settings: Settings, s3: Callable[[], S3Client]) -> IcebergAc
     catalog, storage = catalog_of_stack(settings, s3)
     editor: TableEditor = CatalogTableEditor(catalog)
     if settings.commit_function:
-        editor = InvokedEditor(lambda_client, settings.commit_function)
+        editor = InvokedEditor(invoking_client, settings.commit_function)
     delete = None if settings_of(settings).removes_files else storage.delete
     return IcebergAccess(CatalogTableReader(catalog), editor, delete)
 
