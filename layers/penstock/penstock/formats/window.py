@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
@@ -12,10 +13,10 @@ from penstock.model.span import Within
 class Window:
     """The readable bytes of a source (see Encoding), after its byte order mark.
 
-    ``offset`` counts bytes of the source itself. Memory: the largest requested window, and one chunk.
+    ``offset`` counts bytes of the source itself. Memory: the largest requested window, twice, and one chunk.
     """
 
-    __slots__ = ("_at", "_buffer", "_chunks", "encoding", "offset")
+    __slots__ = ("_chunks", "_held", "_size", "encoding", "offset")
 
     def __init__(self, chunks: Iterable[bytes], declared: str, within: Within | None = None) -> None:
         chunks = iter(chunks)
@@ -35,8 +36,8 @@ class Window:
         self.encoding = encoding
         self.offset = offset
         self._chunks = encoding.to_readable(chunks, offset)
-        self._buffer = b""
-        self._at = 0
+        self._held = deque[bytes | memoryview]()
+        self._size = 0
 
     def window(self, size: int) -> tuple[bytes, bool]:
         """Return the next ``size`` bytes, and whether the source ends with them.
@@ -44,8 +45,8 @@ class Window:
         Fewer at the end of the source, and up to three fewer if a character of a foreign encoding would be cut.
         """
         self._fill(size + 1)
-        window = self._buffer[self._at : self._at + size]
-        last = len(self._buffer) - self._at <= size
+        window = self._first(size)
+        last = self._size <= size
         if self.encoding.foreign and not last:
             window = window[: whole_characters(window)]
         return window, last
@@ -54,9 +55,14 @@ class Window:
         """Move past ``count`` bytes of the window; they must be complete characters."""
         passed = count
         if self.encoding.foreign:
-            passed = self.encoding.source_length(self._buffer[self._at : self._at + count])
+            passed = self.encoding.source_length(self._first(count))
         self.offset += passed
-        self._at += count
+        self._size -= count
+        while count:
+            piece = self._held.popleft()
+            if len(piece) > count:
+                self._held.appendleft(memoryview(piece)[count:])
+            count -= min(count, len(piece))
 
     def skip_to(self, offset: int) -> None:
         """Move to a byte offset of the source at which a record starts, never back, and not beyond the end."""
@@ -67,26 +73,29 @@ class Window:
                 count = sum(map(len, self.encoding.to_readable([source], self.offset)))
             else:
                 self._fill(1)
-                count = min(len(self._buffer) - self._at, distance)
+                count = min(self._size, distance)
             if not count:
                 return
             self.advance(count)
 
     def filter_rest(self, cut: Callable[[Iterable[bytes], Encoding, int], Iterator[bytes]]) -> None:
         """Let a filter take the readable bytes from here on; it gets the encoding and the offset, too."""
-        rest = chain([self._buffer[self._at :]], self._chunks)
-        self._buffer, self._at = b"", 0
+        rest = chain([self._first(self._size)], self._chunks)
+        self._held.clear()
+        self._size = 0
         self._chunks = cut(rest, self.encoding, self.offset)
 
     def _fill(self, size: int) -> None:
-        have = len(self._buffer) - self._at
-        if have >= size:
-            return
-        pieces = [self._buffer[self._at :]]
-        self._buffer, self._at = b"", 0
-        for chunk in self._chunks:
-            pieces.append(chunk)
-            have += len(chunk)
-            if have >= size:
+        while self._size < size and (chunk := next(self._chunks, None)) is not None:
+            self._held.append(chunk)
+            self._size += len(chunk)
+
+    def _first(self, size: int) -> bytes:
+        """Return a copy of the next ``size`` bytes, or of all that are held."""
+        pieces: list[bytes | memoryview] = []
+        for piece in self._held:
+            if size <= 0:
                 break
-        self._buffer = b"".join(pieces)
+            pieces.append(piece if len(piece) <= size else memoryview(piece)[:size])
+            size -= len(piece)
+        return b"".join(pieces)

@@ -69,6 +69,10 @@ class Table:
     files: FileOptions = field(default=NO_FILE_OPTIONS, metadata=OMIT_DEFAULT)
     replaces: str = field(default="", metadata=OMIT_DEFAULT)
 
+    def __hash__(self) -> int:
+        # Tables are keys of dictionaries, once for each batch; a hash of all columns takes as long as a batch.
+        return hash(self.name)
+
     @property
     def grows(self) -> bool:
         """Whether new fields become columns."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from penstock.model.column import Column, ColumnType, Storage
-from penstock.tables.arrow_buffers import are_equal, fixed_values, has_length, retyped, text_values
+from penstock.tables.arrow_buffers import are_equal, contains, fixed_values, has_length, retyped, text_values
 from penstock.tables.kind_choice import is_converted, is_spelled
 from penstock.tables.spellings import pattern_of
 
@@ -29,6 +29,7 @@ _MANY_ZEROS: Final = b"0" * _SPARE
 _ZEROS: Final = b"0" * (_SPARE // 2)
 _MOST_DIGITS: Final = 38
 _DECIMAL_BYTES: Final = 16
+_ZERO_DECIMAL: Final = bytes(_DECIMAL_BYTES)
 _ZERO: Final = ord("0")
 # Where the seconds of a timestamp begin.
 _SECONDS: Final = len("0000-00-00 00:00:")
@@ -48,11 +49,11 @@ class ReadBatch:
         self._readers = readers
         self._arrays = arrays
         self._are_checked = False
-        self.has_zeros = _ZEROS in text
+        self.has_zeros = any(reader.reads_digits for reader in readers) and contains(text, _ZEROS)
 
     def proven(self) -> list[Array]:
         """The columns as they are stored. Raises NotProvenError."""
-        if self.has_zeros and _MANY_ZEROS in self.text:
+        if self.has_zeros and contains(self.text, _MANY_ZEROS):
             raise NotProvenError
         return [reader.proven(array, self) for reader, array in zip(self._readers, self._arrays, strict=True)]
 
@@ -72,7 +73,10 @@ class ReadBatch:
 
 
 class ArrowColumn(ABC):
-    """Reads one column. ``required``: it has no nulls; ``empty``: an empty field is null."""
+    """Reads one column. ``required``: it has no nulls. ``reads_digits``: arro3 has read numbers, whose texts nobody
+    sees."""
+
+    reads_digits: ClassVar = True
 
     def __init__(self, column: Column, *, required: bool) -> None:
         self.column = column
@@ -101,6 +105,8 @@ class ArrowColumn(ABC):
 
 class TextColumn(ArrowColumn):
     """Any text. The row converter refuses NUL, which no batch has."""
+
+    reads_digits = False
 
     def read_as(self) -> DataType:
         return _types().utf8()
@@ -210,6 +216,8 @@ class FloatColumn(ArrowColumn):
 
 class BooleanColumn(ArrowColumn):
     """The words true and false, in letters of any case."""
+
+    reads_digits = False
 
     def read_as(self) -> DataType:
         return _types().bool()
@@ -350,7 +358,7 @@ def _has_zero(decimals: Array) -> bool:
     first = values[::_DECIMAL_BYTES]  # the lowest byte of each, which is seldom zero
     at = first.find(0)
     while at >= 0:
-        if not any(values[at * _DECIMAL_BYTES : (at + 1) * _DECIMAL_BYTES]):
+        if values.startswith(_ZERO_DECIMAL, at * _DECIMAL_BYTES):
             return True
         at = first.find(0, at + 1)
     return False
@@ -372,6 +380,7 @@ def _is_spelled_as(shape: bytes, spellings: tuple[str, ...]) -> bool:
     return re.fullmatch(pattern_of(spellings), shape.decode()) is not None
 
 
+@cache
 def _types() -> type[DataType]:
     from arro3.core import DataType  # noqa: PLC0415  # only routes that write Parquet pay for it
 

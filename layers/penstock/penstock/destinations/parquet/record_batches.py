@@ -33,6 +33,7 @@ class RecordBatches:
     def __init__(self, schema: LakeSchema) -> None:
         self.schema = schema
         self.arrow = schema.arrow
+        self._types = [arrow_type(column.type) for column in schema.columns]
 
     def of(self, rows: Rows) -> RecordBatch:
         """The rows as one record batch. A column of the schema that the rows lack is null.
@@ -69,7 +70,7 @@ class RecordBatches:
         if found.keys() != {column.name for column in columns}:
             return None
         arrays = [found[column.name] for column in columns]
-        if any(array.type != arrow_type(column.type) for array, column in zip(arrays, columns, strict=True)):
+        if [array.type for array in arrays] != self._types:
             return None
         with writing(f"table {rows.table.name}"):
             return RecordBatch.from_arrays(arrays, schema=self.arrow)
