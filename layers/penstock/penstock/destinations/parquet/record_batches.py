@@ -76,6 +76,13 @@ class RecordBatches:
             return RecordBatch.from_arrays(arrays, schema=self.arrow)
 
 
+def combined(batches: Sequence[RecordBatch]) -> Sequence[RecordBatch]:
+    """A copy of several batches of one schema, as one."""
+    from arro3.core import Table  # noqa: PLC0415  # only routes that write Parquet pay for it
+
+    return Table.from_batches(batches).combine_chunks().to_batches() if len(batches) > 1 else batches
+
+
 def array_of(values: Sequence[object], column: LakeColumn) -> Array:
     """The values of a column. Raises PermanentError if one of them does not fit."""
     with writing(f"column {column.name!r}"):
