@@ -184,7 +184,7 @@ def test_the_types_of_an_existing_table(kind: str) -> None:
         b'"a\nb",1\n', b'"a""b",1\n', b'a"b,1\n', b'"a"b,1\n', b'"a,1\n', b'"",1\n', b"a\rb,1\n", b"a\r\n",
         b"a,1\n\nb,2\n", b"a,1,2\n", b"a\n", b",\n", b"a,1", b"\xff,1\n", b"a\0,1\n", b"\n", b'"NULL",1\n',
         b"NULL,1\n", b"xNULL,1\n", b"a,7\n", b'"\n",1\n', b'"a"\r\n', b' "a",1\n', b'"a",1\n"b\r\n",2\n', b"'a',1\n",
-        b"a;1\n",
+        b"a;1\n", b"\xef\xbb\xbf\xef\xbb\xbfa,1\n", b"\n\na,1\n\n", b"\r\na,1\r\n\r\n",
     ],
 )  # fmt: skip
 def test_odd_lines(text: bytes) -> None:
@@ -195,6 +195,23 @@ def test_odd_lines(text: bytes) -> None:
     assert_alike(columns, text)
     assert_alike(columns, text, quote="'")
     assert_alike(columns, text, delimiter=";")
+
+
+def test_batches_of_shorter_and_longer_rows_are_read_by_arro3() -> None:
+    columns = [column(T.INTEGER), Column("z")]
+    validator = ChunkBuilder(TablePlan(ParseOptions(), fitted(columns, schema_of(columns))), Form.ARROW).validator
+    read_rows = validator(("x", "z"), ",", '"')
+    assert read_rows
+    for count, text in ((1, "a" * 1000), (500, ""), (1, "b" * 1000), (50, "c"), (2000, "")):
+        rows = read_rows(f"7,{text}\n".encode() * count)
+        assert rows
+        assert rows.arrays
+        assert rows.count == count
+        assert [len(array) for array in rows.arrays] == [count, count]  # type: ignore[arg-type]  # arrays of Arrow
+
+
+def test_blank_lines_are_no_rows() -> None:
+    assert assert_alike([column(T.INTEGER), Column("z")], b"\n1,a\n\n\n2,b\n\n")
 
 
 def test_letters_of_other_fields_are_no_exponents() -> None:

@@ -62,7 +62,7 @@ def without_raw(batch: Batch, plan: TablePlan) -> Batch:
 
 def redacted(rejects: tuple[Reject, ...], plan: TablePlan) -> tuple[Reject, ...]:
     """The rejects without any text of their records, if the plan protects a column."""
-    if not plan.protects:
+    if not rejects or not plan.protects:
         return rejects
     return tuple(
         replace(reject, position=_bare(reject.position), reason=without_quotes(reject.reason)) for reject in rejects
