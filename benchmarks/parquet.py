@@ -6,7 +6,7 @@ The file has the columns of a table of orders, with declared types: integer, tex
 timestamp. Every contender writes zstd of level 1, in one thread. Each turn is a fresh process; contenders take turns,
 and medians count. Each process first writes a file of 1,000 rows, as a warm function has: the CPU of all threads for
 the large file is the first figure, that of the whole process, with its start and imports, the second. Peak is the
-largest resident set of the process. awswrangler writes to a light S3 server in another process, whose CPU does not count.
+largest resident set of the process. awswrangler writes to a light S3 server, in another process.
 Contenders that are not installed are left out (``requirements/bench.txt``). Rates are of the bytes of the CSV, before
 gzip. Exits with 1 if penstock, which also decompresses, has less than 0.8 times the rate of arro3's own CSV reader and
 Parquet writer on the plain file, if a peer is faster or takes less memory, or if rows differ.

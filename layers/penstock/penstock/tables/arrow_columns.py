@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from arro3.core import Array, DataType
 
 _TO_SHAPE: Final = bytes.maketrans(b"123456789", b"000000000")
+_TO_DIGITS: Final = bytes.maketrans(b"23456789", b"11111111")
 # Places behind those of a decimal that are read, too.
 _SPARE: Final = 12
 # No batch with so many zeros in a row is proven.
@@ -172,7 +173,7 @@ class DecimalColumn(ArrowColumn):
 
 
 class SpelledDecimalColumn(TextColumn):
-    """Only digits without zeros in front, with a point between them or none: each text is looked at."""
+    """Only digits without zeros in front, with a point between them or none: each shape of a text is looked at."""
 
     def __init__(self, column: Column, *, required: bool, digits: int, places: int) -> None:
         super().__init__(column, required=required)
@@ -183,7 +184,9 @@ class SpelledDecimalColumn(TextColumn):
     def checked(self, array: Array, batch: ReadBatch) -> Array:  # noqa: ARG002  # as ArrowColumn says
         if array.null_count == len(array):
             return array.cast(_types().decimal128(self.digits, self.places))
-        if self.line.sub(b"", _lines(array)):
+        # The expression does not tell digits but zero apart. To find the few shapes takes half the time of a match.
+        shapes = set(_lines(array).translate(_TO_DIGITS)[:-1].split(b"\n"))
+        if self.line.sub(b"", b"\n".join([*shapes, b""])):
             raise NotProvenError
         numbers = array.cast(_types().decimal128(self.digits, self.places))
         if numbers.null_count != array.null_count:
