@@ -59,6 +59,12 @@ ICEBERG_SCENARIOS: Mapping[str, Scenario] = {
     "a large load into a table of a table bucket that grows": Scenario(
         "large-iceberg-evolve-tables", first=lake.create
     ),
+    "a large load into a table bucket, aborted between record and completion, and redriven": Scenario(
+        "large-iceberg-evolve-tables",
+        scripted_faults=[ScriptedFault("CompleteUpload", Fault.BUSY, TRIES * 4)],
+        redrive=True,
+        retries=RETRIES,
+    ),
     "a large load into a table bucket, aborted in its commit, and redriven": Scenario(
         "large-iceberg-tables",
         scripted_faults=[ScriptedFault("Iceberg.Commit", Fault.KILL_BEFORE, 1 + RETRIES)],
