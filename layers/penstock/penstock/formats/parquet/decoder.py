@@ -33,8 +33,8 @@ FEWER = 16
 _SCRIPT = Path(__file__).with_name("decode_process.py")
 
 _PIECE = 1 * MIB
-# Bytes of a complaint that are read, and seconds between its lines.
-_COMPLAINT, _PAUSE = 4096, 0.05
+# Bytes of a complaint that are read, seconds until it has no further line, and until it is given up unfinished.
+_COMPLAINT, _PAUSE, _LONG_PAUSE = 4096, 0.05, 5.0
 _NO_MEMORY = re.compile(rb"memory allocation of (\d{1,18}) bytes failed")
 
 Columns = Sequence[Sequence[object]]
@@ -115,7 +115,7 @@ class Decoder:
             if not ready:
                 raise _FailedError(f"no answer within {SILENCE} s", is_final=True)
             if complaints in ready and (said := os.read(complaints, _COMPLAINT)):
-                while len(said) < _COMPLAINT and select([complaints], [], [], _PAUSE)[0]:
+                while len(said) < _COMPLAINT and select([complaints], [], [], _pause_after(said))[0]:
                     more = os.read(complaints, _COMPLAINT)
                     if not more:
                         break
@@ -178,6 +178,13 @@ class _FailedError(Exception):
                 f"{name}: record {record:,} of it needs {-(-self.needed // MIB):,} MiB of memory to be decoded"
             )
         return CorruptSourceError(f"{name} cannot be decoded at its record {record:,}: {self.why}", offset=0)
+
+
+def _pause_after(said: bytes) -> float:
+    """How long to wait for more. The line of a panic that names the place in the code is followed by its reason."""
+    lines = said.strip().splitlines()
+    is_whole = lines and said.endswith(b"\n") and b"panicked at" not in lines[-1]
+    return _PAUSE if is_whole else _LONG_PAUSE
 
 
 def _reason(complaint: str) -> str:
