@@ -10,7 +10,7 @@ from penstock.destinations.bucket.result_metadata import MADE_BY
 from penstock.model.job import Job
 from penstock.model.job_status import JobState, JobStatus
 from penstock.routes import Routes, destination_of
-from simulation import archive_checks, table_checks
+from simulation import after_checks, archive_checks, table_checks
 from simulation.functions import parsed
 from simulation.plan import LAKE, STOP
 from simulation.rights import DROPS, RESULTS
@@ -74,6 +74,14 @@ def _of_upload(
     if job.object_target is None:
         yield from table_checks.of_upload(history, one, status, name, redriven=redriven)
         return
+    if job.route.after:
+        yield from after_checks.of_upload(history, one, status, name)
+    yield from _of_object(history, one, job, status, name, redriven=redriven)
+
+
+def _of_object(
+    history: History, one: Uploaded, job: Job, status: JobStatus, name: str, *, redriven: bool
+) -> Iterator[str]:
     published = [version for version in _versions(history, job) if version.metadata.get(MADE_BY) == job.id]
     if len(published) > 1 + history.stack.written.count(job.places[0].key):
         yield f"{name} was published {len(published)} times"
@@ -131,7 +139,10 @@ def _of_key(
         yield f"{where}: upload {max(done)} has succeeded, but {order[-1:] or 'nothing'} stands at its destination"
     if not redriven or not _is_readable(history, uploads[-1]):
         return
-    good = [one.number for one in uploads if one.content.decoded and _is_kept(one, uploads)]
+    # Behind the object of a newer version that was moved or deleted, older versions are not read any more.
+    is_acted = jobs[uploads[-1].number].route.after is not None
+    kept = uploads[-1:] if is_acted else uploads
+    good = [one.number for one in kept if one.content.decoded and _is_kept(one, uploads)]
     if good and order[-1:] != good[-1:]:
         states = {one.number: str(_state(records, jobs[one.number])) for one in uploads}
         yield f"{where}: {order[-1:] or 'nothing'} was published last, not upload {good[-1]}; jobs: {states}"

@@ -17,6 +17,7 @@ from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
 from penstock.aws.queue import SqsDeadLetters, SqsEvents, SqsQueue
 from penstock.aws.s3.own_uploads import S3OwnUploads
 from penstock.aws.s3.reject_log import S3RejectLog
+from penstock.aws.s3.source_objects import S3SourceObjects
 from penstock.aws.s3.work_files import S3WorkFiles
 from penstock.aws.state_machine import StepFunctionsStateMachine
 from penstock.delivery.archive import ArchiveLoader
@@ -36,6 +37,8 @@ from penstock.destinations.parquet.tables import ParquetLake, RoutedFiles
 from penstock.destinations.parquet.versioned_files import S3VersionedFiles
 from penstock.destinations.ports import TableSink, TableSwap
 from penstock.errors import PenstockError
+from penstock.jobs.after.actor import AfterActor
+from penstock.jobs.after.records import AfterRecords
 from penstock.jobs.commit.waiting import CommitWaiting
 from penstock.jobs.ingest import Ingest, summarise
 from penstock.jobs.reconcile.dead_letters import DeadLetters
@@ -61,6 +64,7 @@ from penstock.large_jobs.table_steps import TableSteps
 from penstock.large_jobs.work import Worker
 from penstock.large_jobs.work_members import MemberWorker
 from penstock.limits import KIB, MIB, Budget, PartPlan, S3Limits
+from penstock.model.after import AfterLevel
 from penstock.model.job import Job, Receipt
 from penstock.model.replacement import Replacement
 from penstock.model.route import MEMBERS
@@ -264,6 +268,11 @@ class Functions:
             ActionCheck(self.actions, self._clock),
         )
         return dict(reconciliation(deadline))
+
+    def after(self, event: Any, deadline: Any) -> Any:
+        objects = S3SourceObjects(self._clients.s3)
+        actor = AfterActor(self.actions, objects, AfterLevel.DELETE, self._clock, self._new_id)
+        return AfterRecords(actor)(event, deadline).response
 
     @property
     def sizes(self) -> Sizes:

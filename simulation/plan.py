@@ -21,6 +21,18 @@ match = "in/*.gz"
 destination = "s3://{destination_bucket}/{bucket}/{stem}"
 
 [[route]]
+name = "moved"
+match = "moved/*"
+destination = "s3://{destination_bucket}/{bucket}/{stem}"
+after = { success = "move:done/", failure = "move:quarantine/" }
+
+[[route]]
+name = "deleted"
+match = "deleted/*"
+destination = "s3://{destination_bucket}/{bucket}/{stem}"
+after = { success = "delete", failure = "tag" }
+
+[[route]]
 name = "archives"
 match = ["archives/*.zip", "archives/*.tar"]
 archive = "members"
@@ -96,6 +108,7 @@ def plan_of(seed: int) -> Plan:
     draw = Random(f"plan {seed}")
     keys = [f"in/{name}.{suffix}" for name, suffix in (("a", "csv"), ("b", "csv.gz"), ("c", "csv.gz"))]
     keys += ["items/d.csv", "items/e.csv.gz", "files/f.csv", "files/g.csv.gz", "archives/h.zip", "archives/i.tar"]
+    keys += ["moved/j.csv", "moved/k.csv.gz", "deleted/l.csv", "deleted/m.csv.gz"]
     keys = draw.sample(keys, draw.choice((1, 1, 2, 3)))
     uploads = tuple(_upload(draw, number, keys) for number in range(draw.choice((1, 1, 2, 2, 3, 4))))
     return Plan(

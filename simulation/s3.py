@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from botocore.exceptions import ClientError
 
@@ -82,7 +83,7 @@ class Body(io.BytesIO):
 
 class MemoryS3:
     """The buckets of an account. ``clock`` returns Unix seconds, ``caller`` the role that sends a request.
-    ``created`` is called with the bucket and the key of each upload that is created."""
+    ``created`` is called with the bucket and the key of each created upload, ``copied`` with those of a copy."""
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class MemoryS3:
         *,
         caller: Callable[[], str] = lambda: "",
         created: Callable[[str, str], object] = ignore,
+        copied: Callable[[str, str], object] = ignore,
         min_part: int = MIN_PART,
     ) -> None:
         self.meta = SimpleNamespace(
@@ -103,6 +105,7 @@ class MemoryS3:
         self._clock = clock
         self._caller = caller
         self._created = created
+        self._on_copy = copied
         self._min_part = min_part
         self._numbers = count(1)
 
@@ -149,7 +152,7 @@ class MemoryS3:
     def copy_object(self, **request: Any) -> Mapping[str, Any]:
         source = self._copied("CopyObject", request)
         self._check_condition("CopyObject", request)
-        tags = dict(one.split("=") for one in request.get("Tagging", "").split("&") if one)
+        tags = dict(parse_qsl(request.get("Tagging", "")))
         assert source.data is not None
         answer = self._stored(
             {"Metadata": source.metadata, "ContentType": source.content_type, **request},
@@ -158,6 +161,7 @@ class MemoryS3:
             source.checksums,
             tags,
         )
+        self._on_copy(request["Bucket"], request["Key"])
         return {**answer, "CopyObjectResult": {"ETag": answer["ETag"]}}
 
     def delete_object(self, **request: Any) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ from faults.invocation_request import InvocationResult
 from faults.machine import StateMachineRunner
 
 from penstock.errors import PenstockError
+from penstock.jobs.events import notification
+from penstock.model.object import Source
 from simulation.chaos import Chaos
 from simulation.dynamodb import MemoryDynamoDB
 from simulation.expressions import Item
@@ -29,6 +31,9 @@ START = 1_795_249_800.0
 HIDDEN = 5_400.0
 RECEIVES = 5
 ASYNCHRONOUS = 3
+# What the function `after` is told of: states of a job, with an action to be done.
+TOLD = (("succeeded", "pending"), ("failed", "pending"))
+STREAM_TRIES = 4
 # How often somebody else writes to the destinations of a history.
 MOST_WRITTEN = 3
 OPEN = ("open#", "after#", "unused#")
@@ -68,7 +73,9 @@ class Stack:
         self.chaos.note = self.note
         self.is_calm = False
         self.limit = self.plan.limit
-        self.s3 = MemoryS3(self.now, caller=self._caller, created=self._upload_created, min_part=PART)
+        self.s3 = MemoryS3(
+            self.now, caller=self._caller, created=self._upload_created, copied=self._copied, min_part=PART
+        )
         for bucket in (DROPS, PLAIN, RESULTS, WORK):
             self.s3.create_bucket(Bucket=bucket)
         for bucket in (DROPS, RESULTS):
@@ -174,6 +181,16 @@ class Stack:
             deletes = self.random.random() < 0.3
             delay = self.random.uniform(0.0, 60.0 * self.plan.seconds)
             self.scheduler.call(delay, partial(self._change_destination, bucket, key, deletes=deletes))
+
+    def _copied(self, bucket: str, key: str) -> None:
+        """S3 notifies of each object in a source bucket, also of one that `after` has moved."""
+        if bucket not in (DROPS, PLAIN):
+            return
+        there = self.s3.current(bucket, key)
+        assert there
+        assert there.data is not None
+        number = f"{there.number:016X}"
+        self.send("ingest", notification(Source(bucket, key, len(there.data), there.etag, there.id, number)))
 
     def _change_destination(self, bucket: str, key: str, *, deletes: bool) -> None:
         if deletes:
@@ -334,7 +351,23 @@ class Stack:
             before, after = (one.get("state", {}).get("S", "none") for one in (old, new))
             if before != after:
                 self.note(f"{key[:12]}: {before} -> {after}")
+            if (after, new.get("after_state", {}).get("S")) in TOLD:
+                self._tell(key)
             self.transitions[before, after] = self.transitions.get((before, after), 0) + 1
+
+    def _tell(self, key: str, tries: int = STREAM_TRIES) -> None:
+        """Invoke `after` with a record of the stream, as the filter in template.yaml lets it pass."""
+        if self.disturbed(LOST_EVENTS, 0.2):
+            return
+        event = {"Records": [{"dynamodb": {"Keys": {"pk": {"S": key}}, "SequenceNumber": "1"}}]}
+
+        def ended(task: Task) -> None:
+            if tries > 1 and (task.error or task.result["batchItemFailures"]):
+                self.scheduler.call(1.0, partial(self._tell, key, tries - 1))
+
+        for number in range(2 if self.disturbed(DUPLICATES, 0.3) else 1):
+            delay = self.random.uniform(0.0, 100.0) if number or self.disturbed(REORDER, 0.3) else 0.3
+            self.scheduler.call(delay, partial(self._begin_call, "after", event, ended))
 
     def close(self) -> None:
         """End all tasks."""

@@ -9,13 +9,15 @@ from itertools import count
 from typing import Any
 
 import pytest
+from simulation.dynamodb import refused
+from simulation.s3 import MemoryS3
 
 from contract.object_backends import BUDGET, LOCALSTACK, Endpoint
 from penstock.destinations.parquet.file_store import file_name
 from penstock.destinations.parquet.s3_files import S3Files
 from penstock.destinations.parquet.span_files import SpanFile
 from penstock.destinations.parquet.versioned_files import S3VersionedFiles
-from penstock.errors import IncompleteJobError, PenstockError
+from penstock.errors import IncompleteJobError, PenstockError, RetryableError, UploadConflictError
 from penstock.limits import MIB
 from penstock.model.data_file import DataFile
 
@@ -51,10 +53,13 @@ class Bucket:
         return data
 
 
-@pytest.fixture(params=["emulator", LOCALSTACK])
+@pytest.fixture(params=["emulator", "simulated", LOCALSTACK])
 def place(request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    endpoint: Endpoint = request.getfixturevalue(request.param)
-    place = Bucket(endpoint.client("s3"))
+    if request.param == "simulated":
+        place = Bucket(MemoryS3())
+    else:
+        endpoint: Endpoint = request.getfixturevalue(request.param)
+        place = Bucket(endpoint.client("s3"))
     yield place
     place.store.close()
 
@@ -67,6 +72,24 @@ def test_a_file_is_visible_when_it_is_published_and_not_before(place: Bucket, si
     place.store.publish(file, JOB, TOKEN)
     place.store.publish(file, JOB, TOKEN)  # the answer to the first request was lost
     assert (place.read(file), place.open_uploads()) == (data, 0)
+
+
+def test_a_completion_that_meets_another_request_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by `make simulate`: the upload was taken for one that has ended, and the job failed for good."""
+    s3 = MemoryS3()
+    place = Bucket(s3)
+    file = place.write(b"rows")
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "complete_multipart_upload", conflict)
+        with pytest.raises(UploadConflictError):
+            place.store.publish(file, JOB, TOKEN)
+    assert issubclass(UploadConflictError, RetryableError)
+    place.store.publish(file, JOB, TOKEN)
+    assert (place.read(file), place.open_uploads()) == (b"rows", 0)
+
+
+def conflict(**request: Any) -> None:
+    raise refused("CompleteMultipartUpload", "ConditionalRequestConflict", status=409)
 
 
 def test_damaged_bytes_are_never_published(place: Bucket) -> None:

@@ -125,12 +125,21 @@ class S3Files:
         try:
             complete_by_rule(self._client, target, rule, commit)
         except PublishConflictError as error:
-            if read_head(self._client, target.bucket, target.key) is None:
+            # S3 also answers 409 to requests that meet at the same time. Then the upload is still open: try again.
+            is_missing = read_head(self._client, target.bucket, target.key) is None
+            if is_missing and not self._is_open(target, file.upload_id):
                 raise IncompleteJobError(
                     f"{target.uri}: the upload of this file of job {job_id} has ended without it",
                     hint="A lifecycle rule, or someone, has aborted the upload. Upload the source of the job again.",
                 ) from error
             raise
+
+    def _is_open(self, target: Target, upload_id: str) -> bool:
+        if not self._lists:
+            return False
+        with translating(f"s3:ListBucketMultipartUploads on {target.bucket}"):
+            pages = open_upload_pages(self._client, target.bucket, target.key)
+            return any(upload["UploadId"] == upload_id for page in pages for upload in page.get("Uploads", ()))
 
     def discard(self, file: SpanFile) -> None:
         abort_upload(self._client, _target(file.data.uri), file.upload_id)
