@@ -16,7 +16,7 @@ from simulation.plan import plan_of
 from simulation.shrink import shrink
 
 # From so many histories on, everything has to be reached.
-LONG_FORM = 2_000
+LONG_FORM = 20_000
 # After so many wrong histories, the rest is not worth the time.
 MOST_WRONG = 20
 

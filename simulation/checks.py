@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from penstock.codecs.checksum import crc32
 from penstock.destinations.bucket.result_metadata import MADE_BY
+from penstock.model.identity import digest
 from penstock.model.job import Job
 from penstock.model.job_status import JobState, JobStatus
 from penstock.routes import Routes, destination_of
 from simulation import after_checks, archive_checks, table_checks
 from simulation.functions import parsed
-from simulation.plan import LAKE, STOP
+from simulation.plan import LAKE, STOP, is_skipped
 from simulation.rights import DROPS, RESULTS
 from simulation.s3 import Version
 from simulation.stack import Stack
@@ -39,16 +40,26 @@ def routes(stack: Stack) -> Routes:
 def problems(history: History, *, redriven: bool) -> Iterator[str]:
     """Yield what is wrong. ``redriven``: every job that failed was redriven since, without faults."""
     records = {one.job_id: one for one in history.jobs()}
-    jobs = {one.number: job_of(history, one) for one in history.uploads}
-    for one in history.uploads:
+    yield from _of_skipped(history, records)
+    routed = [one for one in history.uploads if not is_skipped(one.source.key)]
+    jobs = {one.number: job_of(history, one) for one in routed}
+    for one in routed:
         yield from _of_upload(history, one, jobs[one.number], records, redriven=redriven)
-    objects = [one for one in history.uploads if jobs[one.number].object_target]
+    objects = [one for one in routed if jobs[one.number].object_target]
     for key in dict.fromkeys((one.source.bucket, one.source.key) for one in objects):
         uploads = [one for one in objects if (one.source.bucket, one.source.key) == key]
         yield from _of_key(history, uploads, jobs, records, redriven=redriven)
     yield from archive_checks.orders(history)
     yield from table_checks.strangers(history)
     yield from _strangers(history, {job.id for job in jobs.values()})
+
+
+def _of_skipped(history: History, records: Mapping[str, JobStatus]) -> Iterator[str]:
+    for one in history.uploads:
+        if is_skipped(one.source.key):
+            status = records.get(digest(*one.source.identity))
+            if status is None or status.state is not JobState.SKIPPED:
+                yield f"{one.source.uri} (upload {one.number}) has no route, but is {status and status.state}"
 
 
 def job_of(history: History, one: Uploaded) -> Job:

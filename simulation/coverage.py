@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simulation.chaos import ALL, Fault
 from simulation.history import History
 
-STEPS = ("ingest", "plan", "index", "work", "finish", "abort", "reconcile")
+STEPS = ("ingest", "plan", "index", "work", "finish", "abort", "reconcile", "after")
 # Changes that docs/architecture.md names, as the jobs table stores them.
 TRANSITIONS = (
     ("none", "running"),

@@ -108,7 +108,7 @@ def plan_of(seed: int) -> Plan:
     draw = Random(f"plan {seed}")
     keys = [f"in/{name}.{suffix}" for name, suffix in (("a", "csv"), ("b", "csv.gz"), ("c", "csv.gz"))]
     keys += ["items/d.csv", "items/e.csv.gz", "files/f.csv", "files/g.csv.gz", "archives/h.zip", "archives/i.tar"]
-    keys += ["moved/j.csv", "moved/k.csv.gz", "deleted/l.csv", "deleted/m.csv.gz"]
+    keys += ["moved/j.csv", "moved/k.csv.gz", "deleted/l.csv", "deleted/m.csv.gz", "other/n.csv"]
     keys = draw.sample(keys, draw.choice((1, 1, 2, 3)))
     uploads = tuple(_upload(draw, number, keys) for number in range(draw.choice((1, 1, 2, 2, 3, 4))))
     return Plan(
@@ -125,6 +125,11 @@ def plan_of(seed: int) -> Plan:
         batch=draw.choice((1, 1, 5)),
         mirrors=draw.random() < 0.2,
     )
+
+
+def is_skipped(key: str) -> bool:
+    """Whether no route takes a source."""
+    return key.startswith("other/")
 
 
 def is_archive(key: str) -> bool:

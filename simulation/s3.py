@@ -24,6 +24,15 @@ from simulation.dynamodb import Paginator, ignore, refused
 
 MOST_PARTS = 10_000
 MIN_PART = 5 * 1024 * 1024
+# Attributes of an object that are kept as they are; a copy takes all but the last two from its source.
+ATTRIBUTES = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "StorageClass",
+    "ServerSideEncryption",
+)
 # Listings of directory buckets are not sorted.
 UNSORTED = "--x-s3"
 _HTTP_OF = {
@@ -51,6 +60,7 @@ class Version:
     content_type: str = "binary/octet-stream"
     checksums: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     writer: str = ""
 
 
@@ -68,6 +78,9 @@ class Upload:
     content_type: str
     is_full_object: bool
     initiator: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    algorithm: str = ""
     parts: dict[int, tuple[bytes, str]] = field(default_factory=dict)
 
 
@@ -146,8 +159,9 @@ class MemoryS3:
         self._check_bucket("PutObject", request["Bucket"])
         self._check_body("PutObject", request, body)
         self._check_condition("PutObject", request)
-        given = {"CRC32": request["ChecksumCRC32"]} if "ChecksumCRC32" in request else {}
-        return self._stored(request, body, _md5(body), given)
+        algorithm = "CRC32" if "ChecksumCRC32" in request else request.get("ChecksumAlgorithm", "")
+        tags = dict(parse_qsl(request.get("Tagging", "")))
+        return self._stored(request, body, _md5(body), _checksums(algorithm, body), tags)
 
     def copy_object(self, **request: Any) -> Mapping[str, Any]:
         source = self._copied("CopyObject", request)
@@ -155,7 +169,7 @@ class MemoryS3:
         tags = dict(parse_qsl(request.get("Tagging", "")))
         assert source.data is not None
         answer = self._stored(
-            {"Metadata": source.metadata, "ContentType": source.content_type, **request},
+            {"Metadata": source.metadata, "ContentType": source.content_type, **_headers(source), **request},
             source.data,
             _md5(source.data),
             source.checksums,
@@ -212,13 +226,15 @@ class MemoryS3:
         after = request.get("VersionIdMarker")
         most = request.get("MaxKeys", 1_000)
         for key in self._keys(request["Bucket"], request.get("Prefix", "")):
+            if after and key < request.get("KeyMarker", ""):
+                continue
             listed = self.versions[request["Bucket"], key][::-1]
             ids = [one.id for one in listed]
             latest = ids[0] if ids else ""
             if after and key == request.get("KeyMarker") and after in ids:
                 listed = listed[ids.index(after) + 1 :]
             for one in listed[: most - len(versions) - len(markers)]:
-                entry = {"Key": key, "VersionId": one.id, "IsLatest": one.id == latest}
+                entry = {"Key": key, "VersionId": one.id, "IsLatest": one.id == latest, "LastModified": one.modified}
                 if one.data is None:
                     markers.append(entry)
                 else:
@@ -241,6 +257,9 @@ class MemoryS3:
             request.get("ContentType", "binary/octet-stream"),
             is_full,
             self._caller(),
+            {name: request[name] for name in ATTRIBUTES if name in request},
+            dict(parse_qsl(request.get("Tagging", ""))),
+            request.get("ChecksumAlgorithm", ""),
         )
         self._created(bucket, key)
         return {"UploadId": f"upload-{number}", **({"ChecksumType": "FULL_OBJECT"} if is_full else {})}
@@ -281,8 +300,11 @@ class MemoryS3:
         del self.uploads[upload.id]
         etag = f"{hashlib.md5(b''.join(bytes.fromhex(etag) for _, etag in there), usedforsecurity=False).hexdigest()}"
         given = {"CRC32": _crc32(data)} if upload.is_full_object else {}
-        attributes = {"Metadata": upload.metadata, "ContentType": upload.content_type}
-        return self._stored({**attributes, **request}, data, f"{etag}-{len(there)}", given)
+        if upload.algorithm == "CRC32" and not upload.is_full_object:
+            sums = b"".join(crc32(body).to_bytes(4, "big") for body, _ in there)
+            given = {"CRC32": f"{_crc32(sums)}-{len(there)}"}
+        attributes = {"Metadata": upload.metadata, "ContentType": upload.content_type, **upload.attributes}
+        return self._stored({**attributes, **request}, data, f"{etag}-{len(there)}", given, upload.tags)
 
     def abort_multipart_upload(self, **request: Any) -> Mapping[str, Any]:
         del self.uploads[self._upload("AbortMultipartUpload", request).id]
@@ -379,6 +401,7 @@ class MemoryS3:
         version.metadata = {name.lower(): value for name, value in request.get("Metadata", {}).items()}
         version.content_type = request.get("ContentType", version.content_type)
         version.checksums, version.tags = checksums, tags or {}
+        version.attributes = {name: request[name] for name in ATTRIBUTES if name in request}
         versions = self.versions.setdefault((bucket, request["Key"]), [])
         if not self.buckets[bucket]:
             versions.clear()
@@ -392,15 +415,17 @@ class MemoryS3:
     def _described(self, request: Mapping[str, Any], version: Version) -> dict[str, Any]:
         assert version.data is not None
         sums = {f"Checksum{name}": value for name, value in version.checksums.items()}
+        kind = "COMPOSITE" if any("-" in value for value in sums.values()) else "FULL_OBJECT"
         return {
             "ContentLength": len(version.data),
             "ETag": _quoted(version.etag),
             "ContentType": version.content_type,
             "Metadata": dict(version.metadata),
+            **version.attributes,
             "LastModified": version.modified,
             **({"VersionId": version.id} if version.id else {}),
             "ResponseMetadata": {"HTTPHeaders": {"x-amz-version-id": version.id}},
-            **(({"ChecksumType": "FULL_OBJECT"} | sums) if sums and request.get("ChecksumMode") else {}),
+            **(({"ChecksumType": kind} | sums) if sums and request.get("ChecksumMode") else {}),
         }
 
     def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
@@ -411,6 +436,19 @@ class MemoryS3:
 
     def _refused(self, operation: str, code: str) -> ClientError:
         return refused(operation, code, status=_HTTP_OF.get(code, 400))
+
+
+def _headers(version: Version) -> dict[str, str]:
+    return {name: value for name, value in version.attributes.items() if name in ATTRIBUTES[:4]}
+
+
+def _checksums(algorithm: str, data: bytes) -> dict[str, str]:
+    match algorithm:
+        case "CRC32":
+            return {"CRC32": _crc32(data)}
+        case "SHA256":
+            return {"SHA256": b64encode(hashlib.sha256(data).digest()).decode()}
+    return {}
 
 
 def _part_number(request: Mapping[str, Any]) -> int:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from simulation.s3 import MemoryS3
 
 from contract.object_backends import LOCALSTACK, Endpoint
 from penstock.aws.s3.source_objects import S3SourceObjects
@@ -61,10 +62,13 @@ class Backend:
         return {name: head[name] for name in names if name in head}
 
 
-@pytest.fixture(params=["emulator", LOCALSTACK])
+@pytest.fixture(params=["emulator", "simulated", LOCALSTACK])
 def backend(request: pytest.FixtureRequest) -> Backend:
-    endpoint: Endpoint = request.getfixturevalue(request.param)
-    client, number = endpoint.client("s3"), next(_names)
+    client: Any = MemoryS3()
+    if request.param != "simulated":
+        endpoint: Endpoint = request.getfixturevalue(request.param)
+        client = endpoint.client("s3")
+    number = next(_names)
     versioned, plain = f"after-versioned-{number}", f"after-plain-{number}"
     for bucket in (versioned, plain):
         client.create_bucket(Bucket=bucket)
