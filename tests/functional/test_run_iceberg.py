@@ -15,6 +15,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import DecimalType, FloatType, IntegerType, ListType, LongType, NestedField, StringType, StructType
 
 import penstock
+from penstock.delivery import sampling
 from penstock.destinations.iceberg.committer import IcebergCommitter
 from penstock.errors import (
     CommitInDoubtError,
@@ -64,6 +65,18 @@ class Lake:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path)
+
+
+def test_a_table_made_from_a_sample_takes_no_other_spelling_later(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code in a column of numbers is a reject, behind the sample and in later files (docs/adr/0012)."""
+    monkeypatch.setattr(sampling, "SAMPLE_BYTES", 1_000)
+    numbers = "".join(f"{n},DE,1.5\n" for n in range(10, 400))
+    first = lake.run(f"id,country,amount\n{numbers}0042,FR,1.5\n", create=True, max_rejects=5)
+    assert (first.rows, first.rejects) == (390, 1)
+    second = lake.run("id,country,amount\n0043,FR,1.5\n44,IT,1.5\n", max_rejects=5)
+    assert (second.rows, second.rejects) == (1, 1)
+    assert lake.table.schema().find_field("id").doc == "inferred by penstock: integer"
+    assert [number for number, *_ in lake.rows()] == sorted([*range(10, 400), 44])
 
 
 def test_a_run_creates_a_table_and_another_one_appends_to_it(lake: Lake) -> None:

@@ -116,4 +116,4 @@ def _column(one: IcebergField) -> LakeColumn:
     kind: LakeType = lake_type(
         one.type, column=one.name, element=one.element, element_required=one.element_required, required=one.required
     )
-    return LakeColumn(one.name, one.id, kind, one.required)
+    return LakeColumn(one.name, one.id, kind, one.required, one.spellings)

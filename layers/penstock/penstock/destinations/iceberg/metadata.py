@@ -10,6 +10,7 @@ from typing import Any
 from penstock.destinations.iceberg.ports import IcebergField, IcebergTable, PartitionField
 from penstock.errors import InvalidTableError
 from penstock.limits import MIB
+from penstock.model.inference_mark import marked_spellings
 
 # About 45,000 snapshots. Memory of a reader: the text twice; the history is dropped while it is parsed.
 MAX_METADATA = 32 * MIB
@@ -133,7 +134,13 @@ def _field(entry: Mapping[str, Any]) -> IcebergField:
             element_required = bool(kind.get("element-required"))
         kind = str(kind["type"])
     return IcebergField(
-        int(entry["id"]), str(entry["name"]), kind, bool(entry.get("required")), element, element_required
+        int(entry["id"]),
+        str(entry["name"]),
+        kind,
+        bool(entry.get("required")),
+        element,
+        element_required,
+        marked_spellings(str(entry.get("doc") or "")),
     )
 
 

@@ -14,7 +14,7 @@ from penstock.model.table import Table
 class IcebergField:
     """One top-level column. ``type`` as the spec writes it: ``long``, ``decimal(12, 2)``, ``timestamptz``; of a nested
     type its kind alone (``list``, ``map``, ``struct``). ``element`` is the id and the type of a list's element,
-    ``element_required`` whether none is null."""
+    ``element_required`` whether none is null. ``spellings`` are those that its mark names (docs/adr/0012)."""
 
     id: int
     name: str
@@ -22,6 +22,7 @@ class IcebergField:
     required: bool = False
     element: tuple[int, str] | None = None
     element_required: bool = False
+    spellings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

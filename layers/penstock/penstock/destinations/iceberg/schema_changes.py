@@ -15,6 +15,7 @@ from penstock.destinations.iceberg.metadata_changes import last_field_id
 from penstock.destinations.parquet.schema import LIST, LakeColumn, LakeType, lake_type, schema_of
 from penstock.errors import InvalidTableError
 from penstock.model.column import Column, ColumnType
+from penstock.model.inference_mark import mark_of
 from penstock.model.table import Evolve, Table
 
 # Columns that one load may add. A JSON document with ids as keys would make thousands.
@@ -85,6 +86,7 @@ def _field(column: LakeColumn, last_id: int = 0) -> dict[str, Any]:
         "name": column.name,
         "required": column.is_required,
         "type": str(kind) if kind.element is None else _list(kind.element, last_id),
+        **({"doc": mark_of(column.spellings)} if column.spellings else {}),
     }
 
 

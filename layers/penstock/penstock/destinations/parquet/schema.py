@@ -59,6 +59,10 @@ _TAKES: Final[Mapping[ColumnType, frozenset[str]]] = {
 }
 
 
+# Any text is a value of these types.
+_UNMARKED = (ColumnType.TEXT, ColumnType.JSON)
+
+
 @dataclass(frozen=True, slots=True)
 class LakeType:
     """A type by the name that Iceberg's spec gives it: ``long``, ``timestamptz``, ``decimal`` with ``digits`` in all
@@ -75,12 +79,14 @@ class LakeType:
 
 @dataclass(frozen=True, slots=True)
 class LakeColumn:
-    """A column, or the element of a list. ``id`` is its field id. Of ``is_required`` columns no value is null."""
+    """A column, or the element of a list. ``id`` is its field id. Of ``is_required`` columns no value is null.
+    ``spellings`` are those of the sample that it was made from."""
 
     name: str
     id: int
     type: LakeType
     is_required: bool = False
+    spellings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +102,8 @@ class LakeSchema:
 
         return Schema([_field(column) for column in self.columns])
 
-    def storages(self, columns: Iterable[Column] = (), *, is_new: bool = False) -> Mapping[str, Storage]:
-        """How the columns are stored, by their names, for `TableSink.storages`. ``columns`` are those of the plan; of a
-        new table (``is_new``) they take only what the sample has shown.
+    def storages(self, columns: Iterable[Column] = ()) -> Mapping[str, Storage]:
+        """How the columns are stored, by their names, for `TableSink.storages`. ``columns`` are those of the plan.
 
         Raises InvalidTableError if one is declared as what its type cannot hold.
         """
@@ -106,7 +111,7 @@ class LakeSchema:
         for column in self.columns:
             if column.name in planned:
                 _check_declared(planned[column.name], column.type)
-        return {column.name: _stored(column, planned.get(column.name), is_new) for column in self.columns}
+        return {column.name: _stored(column, planned.get(column.name)) for column in self.columns}
 
     def restricted(self, names: Sequence[str]) -> LakeSchema:
         """The schema of these columns only, in its own order."""
@@ -121,7 +126,8 @@ def schema_of(columns: Iterable[Column]) -> LakeSchema:
         kind = _new_type(column.elements or column.type, column)
         if column.elements:
             kind = LakeType(LIST, element=LakeColumn("element", len(columns) + len(made) + 1, kind))
-        made.append(LakeColumn(column.name, number, kind, not column.nullable))
+        spellings = column.spellings if not column.elements and column.type not in _UNMARKED else ()
+        made.append(LakeColumn(column.name, number, kind, not column.nullable, spellings))
     return LakeSchema(tuple(made))
 
 
@@ -204,13 +210,11 @@ def _check_declared(column: Column, kind: LakeType) -> None:
         )
 
 
-def _stored(target: LakeColumn, column: Column | None, is_new: bool) -> Storage:
+def _stored(target: LakeColumn, column: Column | None) -> Storage:
     """How a column is stored. A new column for JSON is a string that holds JSON only."""
     kind, required = target.type, target.is_required
     if kind.element:
-        part = _stored(
-            kind.element, replace(column, type=column.elements) if column and column.elements else None, is_new
-        )
+        part = _stored(kind.element, replace(column, type=column.elements) if column and column.elements else None)
         return Storage(None, form=LIST, array=True, parts=(part,), parsed=True, required=required)
     if kind.name == "decimal":
         held = Storage(ColumnType.NUMERIC, places=kind.places, digits=kind.digits, parsed=True)
@@ -218,5 +222,4 @@ def _stored(target: LakeColumn, column: Column | None, is_new: bool) -> Storage:
         held = _STORED[kind.name]
     if column and column.type is ColumnType.JSON and held.type is ColumnType.TEXT:
         held = Storage(ColumnType.JSON)
-    spellings = column.spellings if is_new and column and column.type is held.type else held.spellings
-    return replace(held, spellings=spellings, required=required)
+    return replace(held, spellings=target.spellings, required=required)

@@ -38,12 +38,7 @@ class ParquetLake:
     """Implements ``LakeTables``: places without tables, so that routes and samples alone decide the columns."""
 
     def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
-        # Each file is new: its columns take only what the sample of its source has shown.
-        return {
-            table.name: schema_of(table.columns).storages(table.columns, is_new=True)
-            for table in plan.tables
-            if table.columns
-        }
+        return {table.name: schema_of(table.columns).storages(table.columns) for table in plan.tables if table.columns}
 
     def open(self, table: Table) -> LakeTable:
         # What a sample has shown was not known when the route was read.

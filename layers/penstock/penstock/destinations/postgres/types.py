@@ -7,7 +7,6 @@ https://www.postgresql.org/docs/current/datatype.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -16,10 +15,8 @@ from psycopg import sql
 
 from penstock.destinations.postgres.connect import Connection
 from penstock.model.column import Column, ColumnType, Storage
+from penstock.model.inference_mark import MARK, MARKED, mark_of, marked_spellings
 
-MARK = "inferred by penstock: "
-BETWEEN = " | "
-_MARKED = re.compile(re.escape(MARK) + r"([^;\n]*)")
 # Any text is a value of these types, so they need no mark.
 _UNMARKED = frozenset({ColumnType.TEXT, ColumnType.JSON})
 
@@ -81,7 +78,7 @@ def storages(connection: Connection, oid: int) -> Mapping[str, Storage]:
     """Return how a table stores its columns."""
     types = _Types(connection, oid)
     return {
-        name: replace(types.storage(kind, modifier, _spellings(comment)), filled=filled)
+        name: replace(types.storage(kind, modifier, marked_spellings(comment)), filled=filled)
         for name, kind, modifier, comment, filled in connection.execute(_COLUMNS, [oid]).fetchall()
     }
 
@@ -165,16 +162,11 @@ def _scale(modifier: int) -> int:
     return (((modifier - _HEADER) & 0x7FF) ^ 0x400) - 0x400
 
 
-def _spellings(comment: str) -> tuple[str, ...]:
-    found = _MARKED.search(comment)
-    return tuple(name.strip() for name in found[1].split(BETWEEN.strip())) if found else ()
-
-
 def mark(connection: Connection, name: Sequence[str], columns: Iterable[Column]) -> None:
     """Mark the inferred columns of a new table with their spellings."""
     comments = [
         sql.SQL("COMMENT ON COLUMN {} IS {}").format(
-            sql.Identifier(*name, column.name), sql.Literal(MARK + BETWEEN.join(column.spellings))
+            sql.Identifier(*name, column.name), sql.Literal(mark_of(column.spellings))
         )
         for column in columns
         if column.spellings and column.type not in _UNMARKED
@@ -186,7 +178,7 @@ def mark(connection: Connection, name: Sequence[str], columns: Iterable[Column])
 def remark(connection: Connection, name: Sequence[str], comment: str, kind: ColumnType) -> None:
     """Mark an inferred column after its type was widened; ``comment`` is its present comment. Without a mark, the
     column stays without one."""
-    if not _MARKED.search(comment):
+    if not MARKED.search(comment):
         return
-    text = _MARKED.sub("" if kind in _UNMARKED else f"{MARK}{kind}", comment).lstrip("; ")
+    text = MARKED.sub("" if kind in _UNMARKED else f"{MARK}{kind}", comment).lstrip("; ")
     connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(sql.Identifier(*name), sql.Literal(text or None)))
