@@ -85,7 +85,7 @@ def penstock(source: Path, target: Path) -> None:
     schema = schema_of(COLUMNS)
     options = ParseOptions(format=Format.CSV)
     table = Table("orders", COLUMNS)
-    plan = fit_to_storage(TablePlan(options, table), {table.name: schema.storages(COLUMNS, is_new=True)})
+    plan = fit_to_storage(TablePlan(options, table), {table.name: schema.storages(COLUMNS)})
     builder = ChunkBuilder(plan, Form.ARROW)
     with source.open("rb") as file, target.open("wb") as out, gc_deferred():
         writer = ParquetFileWriter(out.write, schema, row_group_bytes=ROW_GROUP)

@@ -35,7 +35,7 @@ columns = (
 )
 schema = schema_of(columns)
 options = ParseOptions(format=Format.CSV)
-plan = fit_to_storage(TablePlan(options, Table("t", columns)), {"t": schema.storages(columns, is_new=True)})
+plan = fit_to_storage(TablePlan(options, Table("t", columns)), {"t": schema.storages(columns)})
 builder = ChunkBuilder(plan, Form.ARROW)
 written = []
 writer = ParquetFileWriter(lambda data: written.append(len(data)), schema, row_group_bytes=row_group)

@@ -7,10 +7,10 @@ out: the simulator must find that error again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial, partialmethod
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from random import SystemRandom
-from typing import Any
 
 import pytest
 from simulation import stack
@@ -23,7 +23,7 @@ from simulation.shrink import shrink
 from lengths import long
 from penstock.aws.s3 import conditions, head
 from penstock.destinations.bucket import part_store, publish, sink
-from penstock.destinations.parquet.schema import LakeSchema
+from penstock.destinations.parquet import schema
 from penstock.destinations.ports import PublishRule, Verdict
 from penstock.errors import ServiceUnavailableError, SupersededError
 from penstock.model.object import ObjectHead, Published, Target
@@ -92,13 +92,10 @@ def without_spellings(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(kind_choice, "is_spelled", lambda column: False)
 
 
-# A2 once more, in files of Parquet only.
+# A2 once more, in files of Parquet only: as they were until the simulator met it.
 def without_spellings_of_files(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LakeSchema, "storages", partialmethod(_storages_of_old_tables, LakeSchema.storages))
-
-
-def _storages_of_old_tables(schema: LakeSchema, storages: Any, columns: Any = (), **named: Any) -> Any:
-    return storages(schema, columns)
+    stored = schema._stored
+    patch.setattr(schema, "_stored", lambda target, column: replace(stored(target, column), spellings=()))
 
 
 # A3: sync took the listings of a directory bucket for sorted, and did not look whether they are.

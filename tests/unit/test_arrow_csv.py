@@ -88,7 +88,7 @@ def column(kind: ColumnType, spellings: tuple[str, ...] = (), name: str = "x") -
 
 def fitted(columns: Sequence[Column], schema: LakeSchema) -> Table:
     plan = TablePlan(ParseOptions(), Table("t", tuple(columns)))
-    table = fit_to_storage(plan, {"t": schema.storages(columns, is_new=True)}).table
+    table = fit_to_storage(plan, {"t": schema.storages(columns)}).table
     assert table
     return table
 

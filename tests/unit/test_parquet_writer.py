@@ -42,7 +42,7 @@ def converted(
 ) -> tuple[Rows, tuple[Reject, ...]]:
     """What the row converter makes of JSON records, or of rows of texts, for a table of this schema."""
     plan = TablePlan(ParseOptions(), Table("t", tuple(columns)))
-    held = schema.storages(columns) if schema else schema_of(columns).storages(columns, is_new=True)
+    held = schema.storages(columns) if schema else schema_of(columns).storages(columns)
     table = fit_to_storage(plan, {"t": held}).table
     assert table
     batch = records(*values) if isinstance(values[0], dict) else rows([c.name for c in columns], *values)  # type: ignore[arg-type]
