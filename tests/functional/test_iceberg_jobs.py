@@ -368,6 +368,8 @@ def test_abort_waits_until_no_request_can_go_in_and_then_deletes_the_files(spans
         spans.change("job#", commit_requested=1)
         assert call("abort", job | {"error": ERROR})["state"] == "failed"
     assert (spans.data_files(), spans.snapshots(), spans.states()) == (0, 0, ["failed"])
+    [job_record] = [item for item in spans.there.items("jobs") if item["pk"]["S"].startswith("job#")]
+    assert f"; nothing of it is in {spans.database}.orders" in str(job_record)
 
 
 @pytest.mark.long

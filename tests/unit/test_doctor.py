@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.aws.access import Access
 from penstock.doctor import clock
 from penstock.doctor.finding import (
     Finding,
@@ -24,6 +25,7 @@ from penstock.doctor.finding import (
 from penstock.errors import AccessDeniedError, ConfigurationError, InvalidRouteError, ServiceUnavailableError
 from penstock.model.check import Check
 from penstock.model.release import VERSION
+from penstock.wiring.doctor import examine_destination
 
 
 def found(error: Exception) -> list[Finding]:
@@ -94,3 +96,9 @@ def test_a_wrong_clock_is_seen_by_the_time_of_s3(ours: float, level: Level) -> N
 def test_the_layer_says_the_release_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
+
+
+@pytest.mark.parametrize("to", ["orders.parquet", "parquet:out/", "orders.csv", "iceberg:sales.orders"])
+def test_what_only_a_run_can_try_is_not_looked_for_in_aws(to: str) -> None:
+    with pytest.raises(ConfigurationError, match="only buckets, databases"):
+        next(examine_destination(Access(), to, "", {}, connections=1))

@@ -27,7 +27,7 @@ from penstock.large_jobs.table_steps import TableSteps
 from penstock.model.job import Failure, Receipt
 from penstock.model.job_status import JobState, JobStatus
 from penstock.model.route import MEMBERS
-from penstock.tables import LOADED, check_paths, is_staged, receipt_of_end, table_names
+from penstock.tables import LOADED, Committed, check_paths, is_staged, receipt_of_end, table_names
 
 _IN_DOUBT = "nobody can tell whether its commit is in the table, so none of its files was deleted"
 _LOOK = "Look into the history of the table for the job's id. A redrive looks again, and commits only what is not in."
@@ -106,6 +106,7 @@ class Aborter:
         else:
             self.executions.note_unused(status.job_id)
             steps.abort(status.job_id)
+            failure = _with_nothing_in(failure, folder.find_plan())
         self.executions.end(status.job_id, execution, state, failure=failure, commit=note)
         return ended | {"state": str(state)}
 
@@ -214,6 +215,13 @@ class Aborter:
         if recorded and (is_permanent(recorded.error) or reported.error in _GENERAL):
             return recorded
         return explained(reported, status.source)
+
+
+def _with_nothing_in(failure: Failure, plan: SpanPlan | None) -> Failure:
+    """Add that the table has nothing of the job. A source that was not split has done this itself."""
+    if not isinstance(plan, TableSpans):
+        return failure
+    return replace(failure, message=f"{failure.message}; {Committed(plan.table_plan, '', 0).summary}")
 
 
 def _receipt_of(status: JobStatus) -> Receipt:

@@ -28,12 +28,15 @@ from penstock.doctor.trials import tried
 from penstock.errors import AccessDeniedError, ConfigurationError
 from penstock.model.check import Check
 from penstock.model.route import Route
+from penstock.model.s3_uri import S3_SCHEME
 from penstock.routes import Routes
 from penstock.run.destination_spec import DestinationSpec
 from penstock.wiring.cli import CliClients, read_routes, stack_environment
 from penstock.wiring.database_check import check_dsn
 
 __all__ = ["GROUPS", "Finding", "Group", "Level", "examine_destination", "examine_stack"]
+
+_TRY_IT = "Try it: `penstock run` says what is missing before its first row."
 
 
 def examine_stack(
@@ -57,19 +60,24 @@ def examine_destination(
 ) -> Iterator[tuple[Group, Iterator[Finding]]]:
     """Yield what `penstock run --to` would meet: the group of a destination, or that of a database without a table.
 
-    Raises InvalidRouteError for a destination that is none, or for a table that it does not support.
+    Raises InvalidRouteError for a destination that is none, or for a table that it does not support, and
+    ConfigurationError for one that only a run can try.
     """
     route = DestinationSpec(to, table=table).route() if to else None
-    if route is None or DESTINATIONS[route.store].takes_dsn:
+    kind = DESTINATIONS[route.store] if route else None
+    if kind is None or kind.takes_dsn:
         group = Group("database", "Database", ())
         yield group, guarded("database", lambda: map(of_check, _of_database(dsn, route, connections)))
         return
     trials = AwsTrials(lambda service: access.client(service, CONFIG))
-    if DESTINATIONS[route.store].takes_rows:
+    place = to.removeprefix(kind.prefix) if kind.has_places else to
+    if kind.takes_rows and not kind.writes_files:
         name = to.partition(":")[2]
         yield Group("table", "Table", ()), _request(f"table {name}", partial(trials.describe_table, name))
+    elif not place.startswith(S3_SCHEME):
+        raise ConfigurationError(f"{to}: only buckets, databases and tables of DynamoDB are checked", hint=_TRY_IT)
     else:
-        bucket, _, key = to.removeprefix("s3://").partition("/")
+        bucket, _, key = place.removeprefix(S3_SCHEME).partition("/")
         prefix = key[: key.rfind("/") + 1]
         yield Group("bucket", "Bucket", ()), _request(f"write {bucket}", partial(trials.write_bucket, bucket, prefix))
 

@@ -53,7 +53,8 @@ def check_source(
         )
     need_format(route, resolved.source)
     kind = destination_named(route.store)
-    inspection = runner.tables(route.store).open_inspection() if kind.takes_dsn and runner.dsn else None
+    has_tables = kind.takes_dsn and bool(runner.dsn)
+    inspection = runner.tables(route.store).open_inspection() if has_tables or kind.has_places else None
     sink = DryRunSink(inspection, repeats=not kind.has_ledger)
     log = RejectSummary(listed)
     delivery = TableDelivery(
@@ -79,7 +80,7 @@ def check_source(
         rejects=log,
         passed_limit=Allowance(plan.max_rejects).passed(receipt.rejects, records),
         added=[f"{table}.{name}" for table, names in sink.added.items() for name in names],
-        has_tables=inspection is not None,
+        has_tables=has_tables,
         seconds=time.monotonic() - began,
         warnings=[warning for warning in receipt.warnings if not warning.endswith(f": see {FOLDER}")],
     )

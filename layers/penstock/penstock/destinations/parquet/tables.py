@@ -20,11 +20,12 @@ from penstock.destinations.parquet.versioned_files import S3VersionedFiles
 from penstock.destinations.ports import GroupSink, TableInspection, TableSwap
 from penstock.errors import ConfigurationError, InvalidTableError
 from penstock.limits import MIB, Budget
-from penstock.model.column import Storage
+from penstock.model.column import Column, Storage
 from penstock.model.load import Resume
 from penstock.model.replacement import Replacement
 from penstock.model.s3_uri import S3_SCHEME
 from penstock.model.table import Table, TablePlan
+from penstock.model.table_limits import TableLimits
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -66,6 +67,21 @@ class ParquetLake:
         )
 
 
+class NewFiles:
+    """Implements ``TableInspection``: values that new files do not hold."""
+
+    def storages(self, plan: TablePlan) -> Mapping[str, Mapping[str, Storage]]:
+        return ParquetLake().storages(plan)
+
+    def check(self, plan: TablePlan) -> Mapping[str, TableLimits]:
+        for table in plan.tables:
+            ParquetLake().open(table)
+        return {}
+
+    def refused(self, table: Table, columns: Sequence[Column], added: int) -> Mapping[str, str]:  # noqa: ARG002
+        return {}
+
+
 def rows_limit(budget: Budget) -> int:
     """Return the bytes of rows that open files may hold: what arro3 and the parts on their way leave of the buffers."""
     return max(LEAST_ROWS, budget.buffer_bytes - ARRO3_BYTES - budget.uploads * part_size(budget))
@@ -86,7 +102,7 @@ class ParquetTables:
         raise ConfigurationError(f"{replacement.table}: files of Parquet replace no table")
 
     def open_inspection(self) -> TableInspection:
-        raise ConfigurationError("files of Parquet have no table to look at")
+        return NewFiles()
 
     def open_group(self) -> GroupSink:
         raise ConfigurationError("files of Parquet have no transaction that several jobs could share")
