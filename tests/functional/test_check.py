@@ -240,7 +240,7 @@ def test_reasons_of_arrays_show_no_value_where_columns_are_protected(tmp_path: P
 
 
 def test_what_files_of_parquet_do_not_hold_is_a_reject(tmp_path: Path) -> None:
-    path = written(tmp_path, "id,latitude\n1,52.52\n2,13.4\n3,1e-30\n")
+    path = written(tmp_path, "id,latitude\n1,123456789.5\n2,13.4\n3,1e-30\n")
     found = check(path, "--to", tmp_path / "orders.parquet")
     assert "'1e-30' would be rounded" in found.stdout
     assert (found.exit_code, list(tmp_path.iterdir())) == (1, [path])

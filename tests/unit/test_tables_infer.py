@@ -177,3 +177,19 @@ def test_the_schema_of_a_source_says_nothing_of_a_payload_within_its_records() -
     sample = replace(sample, schema=(Column("type"), Column("data", T.JSON)))
     plan = complete(TablePlan(PARSE, choice=choice), sample)
     assert typed(plan.tables[0].columns) == (Column("id", T.INTEGER),)
+
+
+@pytest.mark.parametrize(
+    ("cells", "places"),
+    [
+        (["52.520006599999997", "13.4"], 15),
+        (["-1.23456789012e-3", "5"], 14),
+        (["1.123456789", "2.50000000000"], 0),  # the usual ones will do
+        (["1e-30", "123456789"], 0),  # more digits than a decimal has
+        (["1e-30", "12345678"], 30),
+        (["1e100", "1e-1000"], 0),
+    ],
+)
+def test_a_column_of_numbers_tells_the_places_that_they_need(cells: list[str], places: int) -> None:
+    [column] = infer(rows("n", *([cell] for cell in cells)))
+    assert (column.type, column.shown_places) == (T.NUMERIC, places)

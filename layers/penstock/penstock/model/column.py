@@ -27,6 +27,9 @@ class ColumnType(StrEnum):
     JSON = "json"
 
 
+# A NUMERIC column without declared digits in files of Parquet: digits in all, and places behind the point.
+DIGITS, PLACES = 38, 9
+
 NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.FLOAT})
 TIMES = frozenset({ColumnType.DATE, ColumnType.TIMESTAMP})
 
@@ -93,7 +96,8 @@ class Column:
     column has none. ``storage`` is how an existing table stores the column, once it was read. Neither is part of a
     route. ``hash`` and ``mask`` are for personal data: the value is loaded in this form only. ``metadata`` names a
     value of the source that the column holds, instead of a field (`source_values`). A NUMERIC column with ``digits``
-    has so many in all, ``places`` of them behind the point.
+    has so many in all, ``places`` of them behind the point. ``shown_places``: more places than usual, which the
+    sample of an inferred one needs.
     """
 
     name: str
@@ -112,6 +116,7 @@ class Column:
     mask: str = field(default="", metadata=OMIT_DEFAULT)
     digits: int = field(default=0, metadata=OMIT_DEFAULT)
     places: int = field(default=0, metadata=OMIT_DEFAULT)
+    shown_places: int = field(default=0, metadata=OMIT_DEFAULT)
 
     @property
     def declared_type(self) -> str:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import cast
 
 from penstock.errors import HeaderRowError, InvalidTableError
-from penstock.model.column import Column, ColumnType
+from penstock.model.column import DIGITS, PLACES, Column, ColumnType
 from penstock.model.number import Written
 from penstock.model.parse_options import ParseOptions
 from penstock.model.record import Batch
@@ -33,11 +33,11 @@ from penstock.tables.table_router import TableRouter
 # Records of the sample that columns are inferred from.
 SAMPLE = 10_000
 
-Inferred = tuple[ColumnType, tuple[str, ...]]
-"""A type, and its spellings."""
+Inferred = tuple[ColumnType, tuple[str, ...], int]
+"""A type, its spellings, and the places behind the point that its numbers need, if these are many."""
 
-TEXT: Inferred = (ColumnType.TEXT, ("text",))
-JSON: Inferred = (ColumnType.JSON, ("json",))
+TEXT: Inferred = (ColumnType.TEXT, ("text",), 0)
+JSON: Inferred = (ColumnType.JSON, ("json",), 0)
 
 # The order matters: a valid integer is also a valid numeric.
 TYPES = (ColumnType.BOOLEAN, ColumnType.INTEGER, ColumnType.NUMERIC, ColumnType.DATE, ColumnType.TIMESTAMP)
@@ -169,8 +169,8 @@ def _declared(sample: Batch, nulls: tuple[str, ...]) -> tuple[Column, ...]:
 
 
 def _column(name: str, inferred: Inferred, nulls: tuple[str, ...]) -> Column:
-    kind, spellings = inferred
-    return Column(name, kind, nulls=nulls, spellings=spellings)
+    kind, spellings, places = inferred
+    return Column(name, kind, nulls=nulls, spellings=spellings, shown_places=places)
 
 
 _NAME_THEM = (
@@ -196,8 +196,22 @@ def _of_texts(texts: Sequence[str], among: Sequence[ColumnType] = TYPES) -> Infe
         for kind in among:
             spellings = spellings_of(kind, texts)
             if spellings and _fit(kind, texts):
-                return kind, spellings
+                return kind, spellings, _places(texts) if kind is ColumnType.NUMERIC else 0
     return TEXT
+
+
+def _places(numbers: Sequence[str]) -> int:
+    """The places behind the point that numbers need; 0 for the usual ones, and if a decimal has not so many digits."""
+    front = behind = 0
+    for number in numbers:
+        digits, _, exponent = number.lower().partition("e")
+        if len(exponent) > DIGITS:
+            return 0
+        whole, _, part = digits.lstrip("-").partition(".")
+        shift = int(exponent or 0)
+        front = max(front, len(whole.lstrip("0")) + shift)
+        behind = max(behind, len(part.rstrip("0")) - shift)
+    return behind if PLACES < behind <= DIGITS - front else 0
 
 
 def _fit(kind: ColumnType, texts: Sequence[str]) -> bool:
@@ -219,7 +233,7 @@ def _of_values(values: Sequence[object], nulls: tuple[str, ...], *, untyped: boo
     if kinds & {dict, list, TextElement, Several}:
         return JSON
     if kinds == {bool}:
-        return ColumnType.BOOLEAN, ("true",)
+        return ColumnType.BOOLEAN, ("true",), 0
     if kinds and kinds <= {int, Decimal, Written, float}:
         return _of_texts(list(map(str, present)), OF_NUMBERS)
     if kinds == {str}:

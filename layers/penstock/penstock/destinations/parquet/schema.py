@@ -1,8 +1,8 @@
 """The columns of Parquet files: their names, field ids and types, as Iceberg's table spec names them.
 
 A new table has the columns of its route. Its texts, JSON and lists are what they are there; a numeric without declared
-digits is decimal(38, 9). An existing table names its own types. Whatever the type, a value that does not fit it exactly
-is a reject: `storages` tells the row converter what fits.
+digits is decimal(38, 9), with more places if its sample needs them. An existing table names its own types. Whatever the
+type, a value that does not fit it exactly is a reject: `storages` tells the row converter what fits.
 
 https://iceberg.apache.org/spec/#schemas-and-data-types
 """
@@ -15,13 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import InvalidTableError
-from penstock.model.column import Column, ColumnType, Storage
+from penstock.model.column import DIGITS, PLACES, Column, ColumnType, Storage
 
 if TYPE_CHECKING:
     from arro3.core import DataType, Field, Schema
-
-# A numeric without declared digits.
-DIGITS, PLACES = 38, 9
 
 _DECIMAL: Final = re.compile(r"decimal\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)")
 _NEW: Final = {
@@ -193,7 +190,9 @@ def _field(column: LakeColumn) -> Field:
 def _new_type(kind: ColumnType, column: Column) -> LakeType:
     if kind is not ColumnType.NUMERIC:
         return LakeType(_NEW[kind])
-    return LakeType("decimal", column.digits, column.places) if column.digits else LakeType("decimal", DIGITS, PLACES)
+    if column.digits:
+        return LakeType("decimal", column.digits, column.places)
+    return LakeType("decimal", DIGITS, max(PLACES, column.shown_places))
 
 
 def _check_declared(column: Column, kind: LakeType) -> None:
