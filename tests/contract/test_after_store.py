@@ -12,6 +12,7 @@ from moto import mock_aws
 from simulation.dynamodb import MemoryDynamoDB
 
 from contract.test_job_store import FAILURE, JOB, RECEIPT, ROUTE, SOURCE, Clock, create_table
+from lengths import long
 from penstock.aws.jobs_table.after_items import FIRST_CHECK_SECONDS, after_key
 from penstock.aws.jobs_table.after_store import DynamoAfterStore
 from penstock.aws.jobs_table.job_store import DynamoJobStore
@@ -101,7 +102,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=[memory, dynamodb, simulated], ids=lambda backend: str(backend.__name__))
+@pytest.fixture(params=[memory, long(dynamodb, id="dynamodb"), simulated], ids=lambda backend: str(backend.__name__))
 def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
     backend: Callable[[Clock], Iterator[Stores]] = request.param
     yield from backend(clock)

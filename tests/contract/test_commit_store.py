@@ -13,6 +13,7 @@ from simulation.dynamodb import MemoryDynamoDB
 
 from committed_jobs import RECEIPT, job_of
 from contract.test_job_store import FAILURE, Clock, create_table
+from lengths import long
 from penstock.aws.jobs_table.commit_store import DynamoCommitStore
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.open_jobs import DynamoOpenJobs
@@ -83,7 +84,7 @@ def simulated(clock: Clock) -> Iterator[Stores]:
     yield Stores(jobs, commits, DynamoOpenJobs(client, "jobs", retention_days=90, clock=clock), clock)
 
 
-@pytest.fixture(params=[memory, dynamodb, simulated], ids=lambda backend: str(backend.__name__))
+@pytest.fixture(params=[memory, long(dynamodb, id="dynamodb"), simulated], ids=lambda backend: str(backend.__name__))
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     backend: Callable[[Clock], Iterator[Stores]] = request.param
     yield from backend(Clock())

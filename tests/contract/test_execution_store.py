@@ -15,6 +15,7 @@ from simulation.dynamodb import MemoryDynamoDB
 
 from contract.object_backends import Endpoint
 from contract.test_job_store import FAILURE, JOB, RECEIPT, Clock, create_table, table_on
+from lengths import long
 from penstock.aws.jobs_table.execution_store import COUNT_ATTEMPTS, DynamoExecutionStore
 from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.span_progress import ATTEMPTS
@@ -85,7 +86,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=[memory, dynamodb, simulated], ids=lambda backend: str(backend.__name__))
+@pytest.fixture(params=[memory, long(dynamodb, id="dynamodb"), simulated], ids=lambda backend: str(backend.__name__))
 def stores(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Stores]:
     backend: Callable[[Clock], Iterator[Stores]] = request.param
     yield from backend(clock)

@@ -13,6 +13,7 @@ from moto import mock_aws
 from rich.console import Console
 
 from deployed_jobs import FAILURE, ROUTE, DeployedJobs
+from lengths import long
 from penstock.delivery.member_jobs import MemberResult, result_of
 from penstock.large_jobs.job_files import MANIFEST, JobFolder
 from penstock.large_jobs.member_batches import MemberBatch, write_results
@@ -75,7 +76,7 @@ def large_archive(deployed: DeployedJobs) -> Job:
     return job
 
 
-@pytest.mark.parametrize(("make", "listed"), [(small_archive, "members.jsonl"), (large_archive, "members/")])
+@pytest.mark.parametrize(("make", "listed"), [long(small_archive, "members.jsonl"), (large_archive, "members/")])
 def test_the_members_of_an_archive_are_counted(deployed: DeployedJobs, make: Any, listed: str) -> None:
     job = make(deployed)
     lines = [line.split(maxsplit=1) for line in run("status", job.id).stdout.splitlines()]
@@ -179,6 +180,7 @@ def test_the_status_of_an_archive_says_which_rejects_its_counts_leave_out(tree: 
     assert f"penstock rejects {tree.archive.id}" in shown
 
 
+@pytest.mark.long
 def test_a_member_without_a_checksum_shows_none(tree: Tree) -> None:
     status = tree.deployed.jobs.get(tree.archive.id)
     assert status
@@ -200,7 +202,7 @@ def test_a_large_member_names_the_job_of_its_archive(tree: Tree) -> None:
     assert console.export_text().rstrip().endswith(r"tree.zip/large\x1b3.bin")
 
 
-@pytest.mark.parametrize("wanted", ["1", "d/small.csv", "5" * 32, "55555555"])
+@pytest.mark.parametrize("wanted", [long("1"), "d/small.csv", long("5" * 32), "55555555"])
 def test_a_small_member_is_shown_by_its_number_name_or_job(tree: Tree, wanted: str) -> None:
     shown = run("status", tree.archive.id, "--member", wanted).stdout
     assert shown.splitlines() == [
@@ -237,7 +239,7 @@ def test_a_large_member_is_shown_by_its_own_record(tree: Tree) -> None:
     assert shown.startswith(f"job         {tree.running.id}\n")
 
 
-@pytest.mark.parametrize(("wanted", "error"), [("none", "has no result of a member 'none'"), ("99", "member '99'")])
+@pytest.mark.parametrize(("wanted", "error"), [("none", "has no result of a member 'none'"), long("99", "member '99'")])
 def test_a_member_without_a_result_is_said_so(tree: Tree, wanted: str, error: str) -> None:
     result = CliRunner(mix_stderr=False).invoke(main, ("status", tree.archive.id, "--member", wanted))
     assert (result.exit_code, result.stdout) == (1, "")
@@ -245,6 +247,7 @@ def test_a_member_without_a_result_is_said_so(tree: Tree, wanted: str, error: st
     assert f"All are listed in s3://the-work/jobs/{tree.archive.id}/members/" in result.stderr
 
 
+@pytest.mark.long
 def test_a_job_that_is_no_archive_has_no_member_to_show(deployed: DeployedJobs) -> None:
     result = CliRunner(mix_stderr=False).invoke(main, ("status", deployed.succeed().id, "--member", "1"))
     assert (result.exit_code, result.stdout) == (1, "")
@@ -260,6 +263,7 @@ def test_rejects_of_one_member_are_printed_alone(tree: Tree) -> None:
     assert len(run("rejects", tree.archive.id).stdout.splitlines()) == 2
 
 
+@pytest.mark.long
 def test_the_report_of_an_archive_lists_its_large_and_its_failed_members(tree: Tree) -> None:
     page = run("report", tree.archive.id, "--output", "-").stdout
     assert r"large\x1b3.bin</td>" in page
@@ -304,7 +308,7 @@ def test_a_job_that_is_no_archive_has_no_members(deployed: DeployedJobs) -> None
     assert answer("jobs")["jobs"][0]["members"] is None
 
 
-@pytest.mark.parametrize("width", [30, 50, 70, 120])
+@pytest.mark.parametrize("width", [30, long(50), 70, long(120)])
 def test_an_archive_is_watched_by_its_members(deployed: DeployedJobs, width: int) -> None:
     job, claim = deployed.begin_archive("in/now.zip")
     deployed.now += 10

@@ -236,10 +236,12 @@ class TestInterrupted:
         deployed.sent()
         assert answer("s3://drops", "--match", "*", "--rate", "10000")["sent"] == 130
 
+    @pytest.mark.long
     def test_it_may_begin_again(self, deployed: Deployed, interrupted: list[str]) -> None:
         deployed.sent()
         assert answer("s3://drops", "--restart", "--rate", "10000")["sent"] == 130
 
+    @pytest.mark.long
     def test_a_damaged_state_says_what_to_do(self, deployed: Deployed, tmp_path: Path, interrupted: list[str]) -> None:
         (state,) = states(tmp_path)
         state.write_text("{")
