@@ -15,7 +15,7 @@ TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 Resources = Mapping[str, Mapping[str, Any]]
 
 
-class TemplateLoader(yaml.SafeLoader):
+class TemplateLoader(yaml.CSafeLoader):
     """YAML with CloudFormation's tags. Short ones become their long forms: ``!Ref X`` is ``{"Ref": "X"}``."""
 
 

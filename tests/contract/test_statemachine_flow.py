@@ -43,7 +43,7 @@ def handler(event, context):
 """
 
 
-class TemplateLoader(yaml.SafeLoader):
+class TemplateLoader(yaml.CSafeLoader):
     """YAML with CloudFormation's tags: ``!GetAtt A.Arn`` and ``!Sub text`` become ``${A.Arn}`` and the text."""
 
 

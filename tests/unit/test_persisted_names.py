@@ -507,7 +507,7 @@ def test_a_file_in_the_making_is_known_by_its_name() -> None:
 
 
 def template() -> Any:
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.CSafeLoader):
         """Passes over CloudFormation's own tags."""
 
     Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
