@@ -182,8 +182,8 @@ def test_the_schema_of_a_source_says_nothing_of_a_payload_within_its_records() -
 @pytest.mark.parametrize(
     ("cells", "places"),
     [
-        (["52.520006599999997", "13.4"], 15),
-        (["-1.23456789012e-3", "5"], 14),
+        (["52.520006599999997", "13.4"], 18),
+        (["-1.23456789012e-3", "1e22"], 14),
         (["1.123456789", "2.50000000000"], 0),  # the usual ones will do
         (["1e-30", "123456789"], 0),  # more digits than a decimal has
         (["1e-30", "12345678"], 30),

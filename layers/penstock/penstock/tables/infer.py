@@ -201,7 +201,10 @@ def _of_texts(texts: Sequence[str], among: Sequence[ColumnType] = TYPES) -> Infe
 
 
 def _places(numbers: Sequence[str]) -> int:
-    """The places behind the point that numbers need; 0 for the usual ones, and if a decimal has not so many digits."""
+    """How many places behind the point numbers need; 0 for the usual ones, and if a decimal has not so many digits.
+
+    Twice the usual ones, where they will do: later files are likely to have more places than this one.
+    """
     front = behind = 0
     for number in numbers:
         digits, _, exponent = number.lower().partition("e")
@@ -211,7 +214,10 @@ def _places(numbers: Sequence[str]) -> int:
         shift = int(exponent or 0)
         front = max(front, len(whole.lstrip("0")) + shift)
         behind = max(behind, len(part.rstrip("0")) - shift)
-    return behind if PLACES < behind <= DIGITS - front else 0
+    if behind <= PLACES:
+        return 0
+    room = DIGITS - front
+    return next((places for places in (2 * PLACES, behind) if behind <= places <= room), 0)
 
 
 def _fit(kind: ColumnType, texts: Sequence[str]) -> bool:
