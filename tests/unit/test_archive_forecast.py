@@ -11,10 +11,11 @@ from benchmarks.member_requests import SIZE, STATED, estimated
 from penstock.archives import Skipped
 from penstock.delivery.archive_delivery import MOST_ENTRIES
 from penstock.delivery.member_jobs import Entry
+from penstock.explain import archive_forecast
 from penstock.explain.archive_forecast import ArchiveForecast, forecast_archive
 from penstock.explain.explanation import StackEnvironment
 from penstock.explain.prices import listed_prices
-from penstock.limits import MIB
+from penstock.limits import MIB, S3Limits
 from penstock.model.job import Job
 from penstock.model.member import Member, MemberContent
 from penstock.model.object import Source, member_source
@@ -91,6 +92,13 @@ def test_members_in_order_take_the_time_of_all_of_them() -> None:
     assert (side_by_side.ordered, ordered.ordered) == (False, True)
     assert ordered.seconds > 3 * side_by_side.seconds
     assert ordered.usage.puts < 100
+
+
+def test_members_of_one_prefix_take_as_long_as_s3_takes_to_accept_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = forecast(*[1_000] * 100, large_bytes=1_001).seconds
+    monkeypatch.setattr(archive_forecast, "S3", S3Limits(puts_a_second=1))
+    assert before < 2
+    assert forecast(*[1_000] * 100, large_bytes=1_001).seconds == pytest.approx(100, abs=1)
 
 
 def test_a_smaller_function_takes_longer() -> None:

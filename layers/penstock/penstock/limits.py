@@ -28,7 +28,10 @@ SETTLED_SECONDS = 25.0
 
 @dataclass(frozen=True, slots=True)
 class S3Limits:
-    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+
+    ``puts_a_second``: those of one prefix, https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
+    """
 
     min_part: int = 5 * MIB
     max_part: int = 5 * GIB
@@ -36,6 +39,7 @@ class S3Limits:
     max_object: int = 50_000 * GIB  # 48.8 TiB
     max_key: int = 1024
     max_metadata: int = 2 * KIB
+    puts_a_second: int = 3_500
 
 
 S3 = S3Limits()

@@ -17,6 +17,7 @@ from penstock.explain.explanation import SourcePreview, StackEnvironment, foreca
 from penstock.large_jobs.estimate import VCPU, estimated_seconds
 from penstock.large_jobs.handover import is_large
 from penstock.large_jobs.member_batches import CHILDREN, Estimated, cut_batches, encoded_bytes
+from penstock.limits import S3
 from penstock.model.job import Job
 from penstock.tables import writes_by_key
 
@@ -170,7 +171,8 @@ class _Tally:
             announcements=1,
         )
         at_once = 1 if self.ordered else min(self.environment.workers, max(1, batches))
-        small = (self.busy + batches * COLD_SECONDS) / at_once
+        # The members of an archive most often have one prefix.
+        small = max((self.busy + batches * COLD_SECONDS) / at_once, self.puts / S3.puts_a_second)
         children = self.child_seconds if self.ordered else max(self.longest, self.child_seconds / CHILDREN)
         together = add if self.ordered else max
         return ArchiveForecast(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from penstock.codecs import IDENTITY
 from penstock.explain.prices import Prices
 from penstock.large_jobs.estimate import bytes_per_second
+from penstock.large_jobs.heartbeat import HEARTBEAT_SECONDS
 from penstock.large_jobs.span_planning import PART
 from penstock.limits import GIB, MIB
 from penstock.model.job_status import JobStatus, Phase
@@ -17,6 +18,8 @@ THOUSAND, MILLION, GB = 1e3, 1e6, 1e9
 # each an item of less than 1 KB; and those of the index `by_time`. An entry that moves to another key counts twice.
 RECORD_WRITES, INDEX_WRITES = 3, 3
 BURST_RECORD_WRITES, BURST_INDEX_WRITES = 1, 1
+# Those of the progress of a span, in an item of 32, and of its receipt with the last progress (`benchmarks.scale`).
+PROGRESS_WRITES, RECEIPT_WRITES = 2, 3
 # Requests to SQS for one event: S3 sends it, Lambda receives it and deletes it.
 MESSAGES = 3
 # Seconds of the function `announce` for a few jobs that have ended, and its memory (template.yaml).
@@ -109,7 +112,7 @@ def of_machine(
         transitions=10 + 2 * passes + 3 * spans,
         puts=parts + entries // _SEGMENT + 10,
         gets=source * 2 // READ + 3 * spans,
-        writes=5 * spans,
+        writes=RECEIPT_WRITES * spans + int(PROGRESS_WRITES * busy / HEARTBEAT_SECONDS),
         messages=MESSAGES,
         events=1,
         announcements=1,

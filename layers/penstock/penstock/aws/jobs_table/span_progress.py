@@ -4,7 +4,7 @@ progress#<execution>#<stage>#<shard>   one attribute for each of 32 units: wheth
 
 DynamoDB does not add up the units: each worker sets the attribute of its own unit, so that a retry counts nothing twice
 and at most 32 workers write to an item. A partition accepts 1,000 writes a second, and an item of 32 units costs two
-write units: 10,000 workers that each end a span every second stay far below (`python -m benchmarks.counting`).
+write units: 10,000 workers that each end a span every second stay far below (`python -m benchmarks.scale`).
 """
 
 from __future__ import annotations
