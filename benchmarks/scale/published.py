@@ -20,6 +20,8 @@ class Published:
     url: str
 
 
+# Bytes a second of the network of a function of 10 GB outside a VPC, as AWS has announced.
+ENHANCED_NETWORK = 375e6
 # Executions of an account and region at once; those of a new account; and those a function may add in ten seconds.
 CONCURRENCY, NEW_CONCURRENCY, ADDED_IN_TEN_SECONDS = 1_000, 10, 1_000
 # Bytes of the event of a synchronous invocation.
@@ -37,10 +39,14 @@ COMMITS = 1
 
 LIMITS = (
     Published(
-        "network of a function, each way (measured by others; AWS states none)",
+        "network of a function, whatever its memory (measured by others)",
         f"{NETWORK / 1e6:.0f} MB/s, 600 Mbit/s",
-        "https://dpgmedia-engineering.medium.com/the-effect-of-memory-configuration-on-aws-lambdas-network-throughput-"
-        "410bde99127",
+        "https://github.com/sjakthol/aws-network-benchmark",
+    ),
+    Published(
+        "network of a function outside a VPC, announced in August 2026; not counted on",
+        f"625 Mbit/s at 2 GB to {ENHANCED_NETWORK * 8 / 1e6:,.0f} at 10 GB",
+        "https://aws.amazon.com/about-aws/whats-new/2026/08/aws-lambda-network-bandwidth/",
     ),
     Published(
         "concurrency of Lambda in an account and region; of a new account",

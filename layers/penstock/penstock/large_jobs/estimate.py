@@ -15,8 +15,9 @@ from penstock.model.member import MemberContent
 # Decoded bytes of records that one vCPU loads into a table in a second (`python -m benchmarks append`). Each codec
 # declares its own speed and ratio.
 _LOADED = 25e6
-# Bytes a second of a function's network, independent of its memory: 600 Mbit/s, as others have measured. AWS publishes
-# no figure.
+# Bytes a second of a function's network, independent of its memory: 600 Mbit/s, as others have measured
+# (https://github.com/sjakthol/aws-network-benchmark). What AWS has announced since for functions of 2 GB and more
+# outside a VPC is not counted on.
 NETWORK = 75e6
 # Memory that gives a function one full vCPU.
 VCPU = 1769 * MIB
