@@ -8,8 +8,10 @@ import pytest
 from benchmarks.scale import burst, commits, job_record, planned
 from benchmarks.scale.__main__ import main
 from benchmarks.scale.case import Case, Stage
-from benchmarks.scale.write_units import of_job, of_span
+from benchmarks.scale.write_units import TABLE, Meter, job_of, of_job, of_span, table
 
+from penstock.aws.jobs_table.execution_store import DynamoExecutionStore
+from penstock.aws.jobs_table.job_store import DynamoJobStore
 from penstock.aws.jobs_table.span_progress import SHARD
 from penstock.explain.costs import (
     BURST_INDEX_WRITES,
@@ -20,6 +22,7 @@ from penstock.explain.costs import (
     RECORD_WRITES,
 )
 from penstock.large_jobs.member_batches import MOST_ENTRIES
+from penstock.model.job import Claim
 
 
 def stage(case: Case, beginning: str) -> Stage:
@@ -52,6 +55,20 @@ def test_a_span_costs_the_write_units_that_explain_counts(kind: str, units: int)
 def test_a_small_job_costs_the_write_units_that_explain_counts(is_burst: bool, record: int, index: int) -> None:
     meter = of_job(burst=is_burst)
     assert (sum(meter.items.values()), sum(meter.index.values())) == (record, index)
+
+
+def test_a_round_that_another_worker_has_started_is_not_written_again() -> None:
+    meter = Meter()
+    client, clock = table(meter)
+    executions = DynamoExecutionStore(client, TABLE, retention_days=90, clock=clock)
+    claim = DynamoJobStore(client, TABLE, retention_days=90, clock=clock).claim(job_of(), lease=60.0)
+    assert isinstance(claim, Claim)
+    executions.hand_over(claim, "execution", lease=60.0)
+    executions.start_round(claim.job_id, "execution", 1)
+    written = meter.writes.total()
+    client.update_item = None  # it would fail
+    executions.start_round(claim.job_id, "execution", 1)
+    assert meter.writes.total() == written
 
 
 def test_more_workers_on_an_item_of_progress_leave_fewer_for_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
