@@ -16,6 +16,7 @@ from dataclasses import replace
 from benchmarks import large_zip
 from benchmarks.frame.contender import LONG, SHORT, Form
 from benchmarks.frame.result import RESULTS
+from benchmarks.scale import __main__ as scale
 from benchmarks.workloads import WORKLOADS
 
 from penstock_local.sources import checkout
@@ -37,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         kept = form == LONG
         result.write(RESULTS if kept else checkout() / ".penstock" / "bench")
         missed += [f"{name}: {goal.text}" for goal in result.missed]
+    if form == LONG:
+        scale.main(["--write"])  # its page takes figures from the results
     sys.stdout.writelines(f"Missed: {each}\n" for each in missed)
     return 1 if missed else 0
 
