@@ -19,10 +19,11 @@ from simulation.shrink import shrink
 LONG_FORM = 20_000
 # After so many wrong histories, the rest is not worth the time.
 MOST_WRONG = 20
+PROGRESS_EVERY = 1_000
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run histories. Returns 1 if one is wrong, or if many have not reached everything."""
+    """Run histories. Returns 1 if one is wrong, if many have not reached everything, or if a reason is wrong."""
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000, help="how many histories")
     parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
 def run(seeds: Sequence[int]) -> int:
     """Run histories, and print what they reached."""
     coverage, began, wrong = Coverage(), time.process_time(), list[int]()
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
+        if number and number % PROGRESS_EVERY == 0:
+            print(f"{number:,} histories, {len(wrong)} wrong", file=sys.stderr, flush=True)
         found = History(plan_of(seed)).run()
         coverage.add(found)
         if found.problems:
@@ -52,7 +55,9 @@ def run(seeds: Sequence[int]) -> int:
     missing = coverage.missing if coverage.histories >= LONG_FORM else []
     if missing:
         print("Never reached: " + "; ".join(missing))
-    return 1 if wrong or missing else 0
+    if coverage.contradicted:
+        print("Reached, against its reason: " + "; ".join(coverage.contradicted))
+    return 1 if wrong or missing or coverage.contradicted else 0
 
 
 def print_wrong(seed: int, history: History) -> None:

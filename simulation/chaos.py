@@ -56,6 +56,8 @@ class Fault(StrEnum):
 KILLS = frozenset({Fault.KILL, Fault.KILL_DONE, Fault.LATE, Fault.STUCK})
 CONDITIONAL = frozenset({"put_object", "complete_multipart_upload", "copy_object"})
 BATCHES = frozenset({"batch_write_item", "batch_get_item"})
+# Faults of few requests.
+RARE = frozenset({Fault.CONFLICT, Fault.LEFT, Fault.CUT})
 ALL = tuple(Fault)
 
 
@@ -78,24 +80,30 @@ class Chaos:
     def draw(self, task: Task, operation: str, *, is_conditional: bool) -> Fault | None:
         """Return the fault of a request. Every request draws as much, so that other kinds leave the rest as it is."""
         self.requests += 1
-        chance, fault = self.random.random(), self.random.choice(ALL)
+        chance, drawn = self.random.random(), self.random.choice(ALL)
+        fault = self._met(drawn, operation, is_conditional=is_conditional)
         before, self.last[task] = self.last.get(task, ""), operation
         marked = operation in self.marks or before in self.marks
         if (
             not (self.is_on and self.left)
             or chance >= self.rate * (BAD_LUCK if marked else 1.0)
+            or fault is None
             or fault not in self.kinds
         ):
-            return None
-        if (fault is Fault.CONFLICT and not is_conditional) or (fault is Fault.LEFT and operation not in BATCHES):
-            return None
-        if fault is Fault.CUT and operation != "get_object":
             return None
         self.left -= 1
         self.counts[fault, task.name] += 1
         self.happened.append(f"{fault} at {operation} of {task.name}")
         self.note(self.happened[-1])
         return fault
+
+    def _met(self, drawn: Fault, operation: str, *, is_conditional: bool) -> Fault | None:
+        """Return the fault that a request meets. Of `RARE`, a request can meet one at most: it stands for all three."""
+        if drawn not in RARE:
+            return drawn
+        if is_conditional:
+            return Fault.CONFLICT
+        return Fault.LEFT if operation in BATCHES else Fault.CUT if operation == "get_object" else None
 
     def begin(self) -> None:
         """Faults may occur from now on."""

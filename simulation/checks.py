@@ -13,7 +13,7 @@ from penstock.model.job_status import JobState, JobStatus
 from penstock.routes import Routes, destination_of
 from simulation import after_checks, archive_checks, table_checks
 from simulation.functions import parsed
-from simulation.plan import LAKE, STOP, is_skipped
+from simulation.plan import LAKE, STOP, THROTTLED, is_skipped
 from simulation.rights import DROPS, RESULTS
 from simulation.s3 import Version
 from simulation.stack import Stack
@@ -58,6 +58,8 @@ def _of_skipped(history: History, records: Mapping[str, JobStatus]) -> Iterator[
     for one in history.uploads:
         if is_skipped(one.source.key):
             status = records.get(digest(*one.source.identity))
+            if status is None and THROTTLED in history.plan.disturbances:
+                continue  # its message died unread, and names no job
             if status is None or status.state is not JobState.SKIPPED:
                 yield f"{one.source.uri} (upload {one.number}) has no route, but is {status and status.state}"
 
@@ -199,10 +201,11 @@ def _state(records: Mapping[str, JobStatus], job: Job) -> JobState | None:
 
 
 def _has_excuse(history: History) -> bool:
-    """Whether something happened in which a job may fail: many faults, an execution that was stopped, or no time.
+    """Whether something happened in which a job may fail: many faults, an execution that was stopped,
+    invocations that were throttled, or no time.
 
     The state machine retries a step three times after kills, and a message is delivered five times.
     """
     plan, faults = history.plan, history.stack.chaos.counts.total()
-    stopped = any(act.what == STOP for act in plan.acts)
+    stopped = any(act.what == STOP for act in plan.acts) or THROTTLED in plan.disturbances
     return faults > HARMLESS_FAULTS or stopped or plan.seconds > 0.1 or plan.limit < 300.0

@@ -18,7 +18,7 @@ from penstock.model.object import Source
 from penstock.operations.redriving import Redriver
 from simulation import checks, mirror
 from simulation.functions import Configuration, Functions
-from simulation.plan import DUPLICATES, Act, Plan, Upload, is_archive, is_table
+from simulation.plan import DUPLICATES, Act, Plan, Upload, is_archive, is_skipped, is_table
 from simulation.rights import JOBS
 from simulation.sources import Content, archive, content, records
 from simulation.stack import OPEN, START, Stack
@@ -107,7 +107,15 @@ class History:
             and not stack.queues.messages.get("ingest")
             and not any(stack.dynamodb.due_times(JOBS, OPEN))
             and not stack.s3.uploads
+            and not self._has_unread_letters()
         )
+
+    def _has_unread_letters(self) -> bool:
+        """Whether a message has died whose job the reconciler has not recorded yet."""
+        if not self.stack.queues.messages.get("dead"):
+            return False
+        jobs = [checks.job_of(self, one) for one in self.uploads if not is_skipped(one.source.key)]
+        return any(f"job#{job.id}" not in self.stack.dynamodb.tables[JOBS] for job in jobs)
 
     def _calm(self) -> None:
         self.stack.chaos.end()

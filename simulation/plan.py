@@ -60,6 +60,10 @@ DUPLICATES, REORDER, LOST_EVENTS, SKEW, LAG, COPIES = "duplicates", "reordering"
 # Somebody else writes or deletes the object at a destination, while an upload to it is open.
 WRITERS = "other writers"
 DISTURBANCES = (DUPLICATES, REORDER, LOST_EVENTS, SKEW, LAG, COPIES, WRITERS)
+# Lambda does not invoke `ingest`, because the concurrency of the account is used up: messages die unread.
+THROTTLED = "throttled invocations"
+# In one history of so many.
+THROTTLED_ONE_IN = 20
 STOP, REDRIVE, DELETE, DEPLOY = "stop", "redrive", "delete", "deploy"
 ACTS = (STOP, REDRIVE, DELETE, DEPLOY)
 
@@ -116,7 +120,8 @@ def plan_of(seed: int) -> Plan:
         uploads=uploads,
         acts=tuple(_act(draw) for _ in range(draw.choice((0, 0, 0, 1, 1, 2, 3)))),
         kinds=frozenset(one for one in ALL if draw.random() < draw.choice((0.2, 0.6, 0.9))),
-        disturbances=frozenset(one for one in DISTURBANCES if draw.random() < 0.35),
+        disturbances=frozenset(one for one in DISTURBANCES if draw.random() < 0.35)
+        | ({THROTTLED} if seed % THROTTLED_ONE_IN == THROTTLED_ONE_IN - 1 else set()),
         marks=frozenset(one for one in sorted(MARKS) if draw.random() < 0.4),
         rate=draw.choice((0.0, 0.003, 0.01, 0.03, 0.1)),
         most_faults=draw.choice((1, 2, 3, 5, 8, 13, 30)),

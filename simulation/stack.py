@@ -20,7 +20,7 @@ from simulation.chaos import Chaos
 from simulation.dynamodb import MemoryDynamoDB
 from simulation.expressions import Item
 from simulation.functions import PART, Clients, Configuration, Environment, Functions
-from simulation.plan import COPIES, DUPLICATES, LAG, LAKE, LOST_EVENTS, REORDER, ROUTES, SKEW, WRITERS, Plan
+from simulation.plan import COPIES, DUPLICATES, LAG, LAKE, LOST_EVENTS, REORDER, ROUTES, SKEW, THROTTLED, WRITERS, Plan
 from simulation.queues import MemoryLambda, MemoryQueues, MemoryStepFunctions
 from simulation.requests import Requests
 from simulation.rights import DROPS, JOBS, PLAIN, RECORDS, RESULTS, WORK, rights, roles
@@ -220,7 +220,7 @@ class Stack:
             taken.remove(one)
             del self.queues.messages["ingest"][one.id]
             self.send("dead", one.body)
-        if not taken:
+        if not taken or self._is_throttled():
             return
         records = [
             {
@@ -239,6 +239,13 @@ class Stack:
             # At least once: a copy of the messages is delivered, too.
             event = {"Records": records}
             self.scheduler.call(self.random.uniform(0.0, 200.0), lambda: self.invoke("ingest", event))
+
+    def _is_throttled(self) -> bool:
+        """Whether received messages stay in the queue, with one receive more.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+        """
+        return THROTTLED in self.plan.disturbances and self.disturbed(THROTTLED, 0.8)
 
     def _received(self, handles: Mapping[str, str], task: Task) -> None:
         """Delete the messages that an invocation has processed."""

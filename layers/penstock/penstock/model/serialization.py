@@ -116,9 +116,10 @@ def _check_document(kind: Any, plain: Any) -> None:
 
 
 def _build(kind: Any, plain: Any) -> Any:
+    # Most values are scalars: first what is cheap.
+    if type(plain) in _SCALARS and (type(plain) is kind or (_is_union(kind) and type(plain) in get_args(kind))):
+        return plain
     if _is_union(kind):
-        if type(plain) in _SCALARS and type(plain) in get_args(kind):
-            return plain
         kind = _member(kind, plain)
     if plain is None:
         return _none(kind)
@@ -183,6 +184,7 @@ def _members(hint: Any) -> list[Any]:
     return [kind for kind in get_args(hint) if is_dataclass(kind)] if _is_union(hint) else []
 
 
+@cache
 def _is_union(hint: Any) -> bool:
     return get_origin(hint) in {types.UnionType, Union}
 
