@@ -12,10 +12,10 @@ from penstock.model.job import Job
 from penstock.model.job_status import JobState, JobStatus
 from penstock.routes import Routes, destination_of
 from simulation import after_checks, archive_checks, table_checks
-from simulation.functions import parsed
+from simulation.environment import parsed
 from simulation.plan import LAKE, STOP, THROTTLED, is_skipped
 from simulation.rights import DROPS, RESULTS
-from simulation.s3 import Version
+from simulation.s3_objects import Version
 from simulation.stack import Stack
 
 if TYPE_CHECKING:

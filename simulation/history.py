@@ -17,7 +17,8 @@ from penstock.model.job_status import JobState, JobStatus
 from penstock.model.object import Source
 from penstock.operations.redriving import Redriver
 from simulation import checks, mirror
-from simulation.functions import Configuration, Functions
+from simulation.environment import Configuration
+from simulation.functions import Functions
 from simulation.plan import DUPLICATES, Act, Plan, Upload, is_archive, is_skipped, is_table
 from simulation.rights import JOBS
 from simulation.sources import Content, archive, content, records

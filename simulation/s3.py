@@ -7,10 +7,7 @@ Conditions of writes, and when a completion is refused for good, are those of do
 from __future__ import annotations
 
 import hashlib
-import io
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from types import SimpleNamespace
@@ -21,18 +18,22 @@ from botocore.exceptions import ClientError
 
 from penstock.codecs.checksum import crc32
 from simulation.dynamodb import Paginator, ignore, refused
-
-MOST_PARTS = 10_000
-MIN_PART = 5 * 1024 * 1024
-# Attributes of an object that are kept as they are; a copy takes all but the last two from its source.
-ATTRIBUTES = (
-    "CacheControl",
-    "ContentDisposition",
-    "ContentEncoding",
-    "ContentLanguage",
-    "StorageClass",
-    "ServerSideEncryption",
+from simulation.s3_objects import (
+    ATTRIBUTES,
+    Body,
+    Upload,
+    Version,
+    byte_range,
+    bytes_of,
+    checksums,
+    crc32_text,
+    kept_headers,
+    md5,
+    part_number,
+    quoted,
 )
+
+MIN_PART = 5 * 1024 * 1024
 # Listings of directory buckets are not sorted.
 UNSORTED = "--x-s3"
 _HTTP_OF = {
@@ -45,53 +46,6 @@ _HTTP_OF = {
     "MethodNotAllowed": 405,
     "InvalidRange": 416,
 }
-
-
-@dataclass(slots=True)
-class Version:
-    """One version of an object, or a delete marker. ``number`` orders all writes of a service."""
-
-    id: str
-    number: int
-    data: bytes | None
-    etag: str
-    modified: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    content_type: str = "binary/octet-stream"
-    checksums: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    writer: str = ""
-
-
-@dataclass(slots=True)
-class Upload:
-    """An open multipart upload. ``key_was_there`` when it was created, as ADR 13 needs."""
-
-    id: str
-    number: int
-    bucket: str
-    key: str
-    initiated: datetime
-    key_was_there: bool
-    metadata: Mapping[str, str]
-    content_type: str
-    is_full_object: bool
-    initiator: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    algorithm: str = ""
-    parts: dict[int, tuple[bytes, str]] = field(default_factory=dict)
-
-
-class Body(io.BytesIO):
-    """The body of an answer. ``before_read`` is called before each piece."""
-
-    before_read: Callable[[], None] = staticmethod(lambda: None)
-
-    def read(self, size: int | None = -1) -> bytes:
-        self.before_read()
-        return super().read(size)
 
 
 class MemoryS3:
@@ -147,7 +101,7 @@ class MemoryS3:
     def get_object(self, **request: Any) -> Mapping[str, Any]:
         found = self._found("GetObject", request)
         assert found.data is not None
-        start, end = _range(request.get("Range", ""), len(found.data))
+        start, end = byte_range(request.get("Range", ""), len(found.data))
         if start >= end and (found.data or "Range" in request):
             raise self._refused("GetObject", "InvalidRange")
         ranged = {"ContentRange": f"bytes {start}-{end - 1}/{len(found.data)}"} if "Range" in request else {}
@@ -155,13 +109,13 @@ class MemoryS3:
         return {**self._described(request, found), "ContentLength": end - start, **ranged, "Body": body}
 
     def put_object(self, **request: Any) -> Mapping[str, Any]:
-        body = _bytes_of(request["Body"])
+        body = bytes_of(request["Body"])
         self._check_bucket("PutObject", request["Bucket"])
         self._check_body("PutObject", request, body)
         self._check_condition("PutObject", request)
         algorithm = "CRC32" if "ChecksumCRC32" in request else request.get("ChecksumAlgorithm", "")
         tags = dict(parse_qsl(request.get("Tagging", "")))
-        return self._stored(request, body, _md5(body), _checksums(algorithm, body), tags)
+        return self._stored(request, body, md5(body), checksums(algorithm, body), tags)
 
     def copy_object(self, **request: Any) -> Mapping[str, Any]:
         source = self._copied("CopyObject", request)
@@ -169,9 +123,9 @@ class MemoryS3:
         tags = dict(parse_qsl(request.get("Tagging", "")))
         assert source.data is not None
         answer = self._stored(
-            {"Metadata": source.metadata, "ContentType": source.content_type, **_headers(source), **request},
+            {"Metadata": source.metadata, "ContentType": source.content_type, **kept_headers(source), **request},
             source.data,
-            _md5(source.data),
+            md5(source.data),
             source.checksums,
             tags,
         )
@@ -213,7 +167,7 @@ class MemoryS3:
         for key in self._keys(request["Bucket"], request.get("Prefix", "")):
             if version := self.current(request["Bucket"], key):
                 assert version.data is not None
-                entry = {"Key": key, "Size": len(version.data), "ETag": _quoted(version.etag)}
+                entry = {"Key": key, "Size": len(version.data), "ETag": quoted(version.etag)}
                 found.append({**entry, "LastModified": version.modified})
         if request["Bucket"].endswith(UNSORTED):
             found.sort(key=lambda one: hashlib.md5(str(one["Key"]).encode(), usedforsecurity=False).digest())
@@ -238,7 +192,7 @@ class MemoryS3:
                 if one.data is None:
                     markers.append(entry)
                 else:
-                    versions.append({**entry, "ETag": _quoted(one.etag), "Size": len(one.data)})
+                    versions.append({**entry, "ETag": quoted(one.etag), "Size": len(one.data)})
         return {"Versions": versions, "DeleteMarkers": markers, "IsTruncated": False}
 
     def create_multipart_upload(self, **request: Any) -> Mapping[str, Any]:
@@ -265,19 +219,19 @@ class MemoryS3:
         return {"UploadId": f"upload-{number}", **({"ChecksumType": "FULL_OBJECT"} if is_full else {})}
 
     def upload_part(self, **request: Any) -> Mapping[str, Any]:
-        upload, body = self._upload("UploadPart", request), _bytes_of(request["Body"])
+        upload, body = self._upload("UploadPart", request), bytes_of(request["Body"])
         self._check_body("UploadPart", request, body)
-        upload.parts[_part_number(request)] = body, _md5(body)
-        return {"ETag": _quoted(_md5(body)), "ChecksumCRC32": _crc32(body)}
+        upload.parts[part_number(request)] = body, md5(body)
+        return {"ETag": quoted(md5(body)), "ChecksumCRC32": crc32_text(body)}
 
     def upload_part_copy(self, **request: Any) -> Mapping[str, Any]:
         upload, source = self._upload("UploadPartCopy", request), self._copied("UploadPartCopy", request)
         assert source.data is not None
-        start, end = _range(request.get("CopySourceRange", ""), len(source.data))
+        start, end = byte_range(request.get("CopySourceRange", ""), len(source.data))
         body = source.data[start:end]
-        upload.parts[_part_number(request)] = body, _md5(body)
-        checksum = {"ChecksumCRC32": _crc32(body)} if upload.is_full_object else {}
-        return {"CopyPartResult": {"ETag": _quoted(_md5(body)), **checksum}}
+        upload.parts[part_number(request)] = body, md5(body)
+        checksum = {"ChecksumCRC32": crc32_text(body)} if upload.is_full_object else {}
+        return {"CopyPartResult": {"ETag": quoted(md5(body)), **checksum}}
 
     def complete_multipart_upload(self, **request: Any) -> Mapping[str, Any]:
         operation, upload = "CompleteMultipartUpload", self._upload("CompleteMultipartUpload", request)
@@ -288,21 +242,21 @@ class MemoryS3:
         if not named or numbers != sorted(set(numbers)):
             raise self._refused(operation, "InvalidPartOrder")
         there = [upload.parts.get(number, (b"", "")) for number in numbers]
-        if any(_quoted(etag) != _quoted(part["ETag"]) for (_, etag), part in zip(there, named, strict=True)):
+        if any(quoted(etag) != quoted(part["ETag"]) for (_, etag), part in zip(there, named, strict=True)):
             raise self._refused(operation, "InvalidPart")
         if any(len(body) < self._min_part for body, _ in there[:-1]):
             raise self._refused(operation, "EntityTooSmall")
         data = b"".join(body for body, _ in there)
-        if request.get("ChecksumCRC32", _crc32(data)) != _crc32(data):
+        if request.get("ChecksumCRC32", crc32_text(data)) != crc32_text(data):
             raise self._refused(operation, "BadDigest")
         if request.get("MpuObjectSize", len(data)) != len(data):
             raise self._refused(operation, "InvalidRequest")
         del self.uploads[upload.id]
         etag = f"{hashlib.md5(b''.join(bytes.fromhex(etag) for _, etag in there), usedforsecurity=False).hexdigest()}"
-        given = {"CRC32": _crc32(data)} if upload.is_full_object else {}
+        given = {"CRC32": crc32_text(data)} if upload.is_full_object else {}
         if upload.algorithm == "CRC32" and not upload.is_full_object:
             sums = b"".join(crc32(body).to_bytes(4, "big") for body, _ in there)
-            given = {"CRC32": f"{_crc32(sums)}-{len(there)}"}
+            given = {"CRC32": f"{crc32_text(sums)}-{len(there)}"}
         attributes = {"Metadata": upload.metadata, "ContentType": upload.content_type, **upload.attributes}
         return self._stored({**attributes, **request}, data, f"{etag}-{len(there)}", given, upload.tags)
 
@@ -322,8 +276,8 @@ class MemoryS3:
     def list_parts(self, **request: Any) -> Mapping[str, Any]:
         upload = self._upload("ListParts", request)
         found = [
-            {"PartNumber": number, "ETag": _quoted(etag), "Size": len(body)}
-            | ({"ChecksumCRC32": _crc32(body)} if upload.is_full_object else {})
+            {"PartNumber": number, "ETag": quoted(etag), "Size": len(body)}
+            | ({"ChecksumCRC32": crc32_text(body)} if upload.is_full_object else {})
             for number, (body, etag) in sorted(upload.parts.items())
         ]
         return {"Parts": found, "IsTruncated": False}
@@ -379,7 +333,7 @@ class MemoryS3:
         return upload
 
     def _check_body(self, operation: str, request: Mapping[str, Any], body: bytes) -> None:
-        if request.get("ChecksumCRC32", _crc32(body)) != _crc32(body):
+        if request.get("ChecksumCRC32", crc32_text(body)) != crc32_text(body):
             raise self._refused(operation, "BadDigest")
 
     def _check_bucket(self, operation: str, bucket: str) -> None:
@@ -406,7 +360,7 @@ class MemoryS3:
         if not self.buckets[bucket]:
             versions.clear()
         versions.append(version)
-        return {"ETag": _quoted(etag), **({"VersionId": version.id} if version.id else {})}
+        return {"ETag": quoted(etag), **({"VersionId": version.id} if version.id else {})}
 
     def _version(self, data: bytes | None, etag: str) -> Version:
         number = next(self._numbers)
@@ -418,7 +372,7 @@ class MemoryS3:
         kind = "COMPOSITE" if any("-" in value for value in sums.values()) else "FULL_OBJECT"
         return {
             "ContentLength": len(version.data),
-            "ETag": _quoted(version.etag),
+            "ETag": quoted(version.etag),
             "ContentType": version.content_type,
             "Metadata": dict(version.metadata),
             **version.attributes,
@@ -436,45 +390,3 @@ class MemoryS3:
 
     def _refused(self, operation: str, code: str) -> ClientError:
         return refused(operation, code, status=_HTTP_OF.get(code, 400))
-
-
-def _headers(version: Version) -> dict[str, str]:
-    return {name: value for name, value in version.attributes.items() if name in ATTRIBUTES[:4]}
-
-
-def _checksums(algorithm: str, data: bytes) -> dict[str, str]:
-    match algorithm:
-        case "CRC32":
-            return {"CRC32": _crc32(data)}
-        case "SHA256":
-            return {"SHA256": b64encode(hashlib.sha256(data).digest()).decode()}
-    return {}
-
-
-def _part_number(request: Mapping[str, Any]) -> int:
-    number = int(request["PartNumber"])
-    assert 1 <= number <= MOST_PARTS, number
-    return number
-
-
-def _bytes_of(body: Any) -> bytes:
-    return bytes(body.read() if hasattr(body, "read") else body)
-
-
-def _range(text: str, size: int) -> tuple[int, int]:
-    if not text:
-        return 0, size
-    first, _, last = text.removeprefix("bytes=").partition("-")
-    return int(first), min(int(last) + 1, size)
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _crc32(data: bytes) -> str:
-    return b64encode(crc32(data).to_bytes(4, "big")).decode()
-
-
-def _quoted(etag: str) -> str:
-    return f'"{etag.strip(chr(34))}"'

@@ -18,8 +18,9 @@ from penstock.jobs.events import notification
 from penstock.model.object import Source
 from simulation.chaos import Chaos
 from simulation.dynamodb import MemoryDynamoDB
+from simulation.environment import Clients, Configuration, Environment
 from simulation.expressions import Item
-from simulation.functions import PART, Clients, Configuration, Environment, Functions
+from simulation.functions import PART, Functions
 from simulation.plan import COPIES, DUPLICATES, LAG, LAKE, LOST_EVENTS, REORDER, ROUTES, SKEW, THROTTLED, WRITERS, Plan
 from simulation.queues import MemoryLambda, MemoryQueues, MemoryStepFunctions
 from simulation.requests import Requests
