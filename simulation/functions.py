@@ -277,7 +277,9 @@ class Functions:
     def _open_files(self, job_id: str, span: int) -> TableSink:
         s3 = self._clients.s3
         files, records = RoutedFiles(lambda: s3, BUDGET), S3VersionedFiles(s3, WORK)
-        return LakeSink(ParquetLake(), files, records, job_id, span, limit=8 * MIB, new_token=self._new_id)
+        return LakeSink(
+            ParquetLake(), files, records, job_id, span, limit=8 * MIB, new_token=self._new_id, clock=self._clock
+        )
 
     @property
     def _own_deliveries(self) -> dict[str, Delivery]:

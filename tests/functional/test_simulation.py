@@ -63,7 +63,8 @@ def test_no_history_is_wrong() -> None:
 
 
 def test_a_seed_decides_all_that_happens() -> None:
-    assert [run(seed).trace for seed in (7, 11, 20)] == [run(seed).trace for seed in (7, 11, 20)]
+    # That of 6 writes files of Parquet.
+    assert [run(seed).trace for seed in (6, 7, 11)] == [run(seed).trace for seed in (6, 7, 11)]
 
 
 def test_histories_of_different_seeds_differ() -> None:

@@ -58,6 +58,7 @@ class LakeSink(PlainSink):
         *,
         limit: int,
         new_token: Callable[[], str] = lambda: secrets.token_hex(16),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._tables = tables
         self._store = store
@@ -65,6 +66,7 @@ class LakeSink(PlainSink):
         self._job_id = job_id
         self._span = span
         self._token = new_token()
+        self._clock = clock
         self._record = SpanRecord(records, job_id, span, self._token) if records else None
         self._files = OpenFiles(self._open_stored, limit, self._renew)
         self._plan: TablePlan | None = None
@@ -145,7 +147,7 @@ class LakeSink(PlainSink):
         record = self._before
         if not record.is_done:
             record = SpanFiles(self._token, DONE, self._reached, self._finished(), self._places())
-            record = replace(record, spec_id=self._spec_id(), written_at=time.time())
+            record = replace(record, spec_id=self._spec_id(), written_at=self._clock())
             if self._ended():
                 raise LeaseLostError(f"span {self._span} of job {self._job_id} was written after the end of its job")
             if self._record:
