@@ -140,15 +140,24 @@ def _of_key(
     *,
     redriven: bool,
 ) -> Iterator[str]:
-    """Newest wins: results come in the order of the uploads, and the last is that of the newest good one."""
+    """Newest wins: results come in the order of the uploads, and the last is that of the newest good one.
+
+    The destination itself says what it holds: once somebody else has written there, an older result may follow.
+    """
     by_job = {jobs[one.number].id: one for one in uploads}
     versions = _versions(history, jobs[uploads[0].number])
-    order = [by_job[job_id].number for one in versions if (job_id := one.metadata.get(MADE_BY, "")) in by_job]
+    pieces: list[list[int]] = [[]]
+    for version in versions:
+        if one := by_job.get(version.metadata.get(MADE_BY, "")):
+            pieces[-1].append(one.number)
+        else:
+            pieces.append([])
+    replaced, order = [number for piece in pieces[:-1] for number in piece], pieces[-1]
     where = uploads[0].source.uri
-    if order != sorted(order):
-        yield f"{where}: an older version replaced a newer one: {order}"
+    if any(piece != sorted(piece) for piece in pieces):
+        yield f"{where}: an older version replaced a newer one: {pieces}"
     done = [one.number for one in uploads if _state(records, jobs[one.number]) is JobState.SUCCEEDED]
-    if done and (not order or order[-1] < max(done)):
+    if done and max(done) not in replaced and (not order or order[-1] < max(done)):
         yield f"{where}: upload {max(done)} has succeeded, but {order[-1:] or 'nothing'} stands at its destination"
     if not redriven or not _is_readable(history, uploads[-1]):
         return
@@ -156,7 +165,7 @@ def _of_key(
     is_acted = jobs[uploads[-1].number].route.after is not None
     kept = uploads[-1:] if is_acted else uploads
     good = [one.number for one in kept if one.content.decoded and _is_kept(one, uploads)]
-    if good and order[-1:] != good[-1:]:
+    if good and good[-1] not in replaced and order[-1:] != good[-1:]:
         states = {one.number: str(_state(records, jobs[one.number])) for one in uploads}
         yield f"{where}: {order[-1:] or 'nothing'} was published last, not upload {good[-1]}; jobs: {states}"
 
