@@ -30,7 +30,7 @@ class Bucket:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.bucket = f"lake-{next(_numbers)}"
+        self.bucket = f"lake-files-{next(_numbers)}"
         client.create_bucket(Bucket=self.bucket)
         self.store = S3Files(client, BUDGET)
 
