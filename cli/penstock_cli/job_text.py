@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from penstock.destinations import commits_later
 from penstock.model.after import AfterState
 from penstock.model.job import Failure
 from penstock.model.job_status import JobState, JobStatus
@@ -140,13 +141,26 @@ def percent(status: JobStatus, digits: int = 2) -> str:
     return f"{math.floor(status.percent * scale) / scale:.{digits}f}%"
 
 
+def are_rows_in(status: JobStatus) -> bool:
+    """Whether the rows of a job are in its table, as far as it has come. Iceberg tables have them at the end only."""
+    return status.state is JobState.SUCCEEDED or not commits_later(status.store)
+
+
+def loaded(status: JobStatus) -> str:
+    """Format the rows of a table load, and whether they are in the table."""
+    rows = f"{status.progress.rows:,}"
+    if are_rows_in(status):
+        return f"{rows} loaded"
+    return f"{rows} written, {'perhaps' if status.state is JobState.IN_DOUBT else 'not'} in the table"
+
+
 def delivered(status: JobStatus) -> str:
     """Format the rows of a table load, or the decoded bytes, or the job that has delivered the same object."""
     if status.repeat_of:
         return f"repeat of {status.repeat_of[:SHORT_ID]}"
     progress = status.progress
     if progress.rows or progress.rejects:
-        return counted(progress.rows, "row")
+        return counted(progress.rows, "row") + ("" if are_rows_in(status) else " written")
     return human_size(progress.bytes_out) if progress.bytes_out else _UNKNOWN
 
 

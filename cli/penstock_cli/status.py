@@ -123,7 +123,7 @@ def _progress(found: JobStatus) -> list[tuple[str, str]]:
     if progress.rows or progress.rejects:
         dropped = f"{progress.dropped:,} dropped by the database, " if progress.dropped else ""
         lines.append(
-            ("rows", f"{progress.rows:,} loaded, {progress.rejects:,} rejected, {dropped}{_per_second(found)}")
+            ("rows", f"{job_text.loaded(found)}, {progress.rejects:,} rejected, {dropped}{_per_second(found)}")
         )
     if progress.bytes_out:
         lines.append(("bytes", f"{progress.bytes_out:,} delivered, {job_text.rate(found) or 'at once'}"))

@@ -39,6 +39,7 @@ class Destination:
     - ``has_places``: its tables are prefixes in buckets, and their names are templates of URIs.
 
     ``check`` looks at a table of a route that these capabilities allow: the field and what is wrong with it, or None.
+    ``leaves`` is what an abort that fails may leave, with ``{job}`` for the id of the job; empty if that is nothing.
     ``tables`` is the module whose ``open_tables(environment)`` opens it. It is imported when the first row comes.
     """
 
@@ -59,6 +60,7 @@ class Destination:
     writes_files: bool = False
     has_places: bool = False
     check: Callable[[Table], tuple[str, str] | None] = no_objection
+    leaves: str = ""
     tables: str = ""
 
     def problem_of(self, table: Table) -> tuple[str, str] | None:

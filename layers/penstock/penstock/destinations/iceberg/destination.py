@@ -48,5 +48,6 @@ ICEBERG = Destination(
     commits_later=True,
     writes_files=True,
     check=check,
+    leaves="files with {job} in their names, which no reader sees",
     tables="penstock.destinations.iceberg.tables",
 )

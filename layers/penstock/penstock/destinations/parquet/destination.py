@@ -92,5 +92,6 @@ PARQUET = Destination(
     writes_files=True,
     has_places=True,
     check=check,
+    leaves="files with {job} in their names",
     tables="penstock.destinations.parquet.tables",
 )

@@ -26,5 +26,6 @@ POSTGRESQL = Destination(
     shares_commits=True,
     takes_dsn=True,
     check=check,
+    leaves="staging tables named penstock_staging_{job}",
     tables="penstock.destinations.postgres.tables",
 )

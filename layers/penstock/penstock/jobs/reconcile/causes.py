@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from penstock.destinations import DESTINATIONS
 from penstock.errors import AttemptsExhaustedError
 from penstock.limits import MIB
 from penstock.model.job import Failure
@@ -53,7 +54,9 @@ def not_committed(status: JobStatus) -> Failure:
 def left_behind(status: JobStatus, failure: Failure, aborts: int) -> Failure:
     """Return the failure of a job that could not be cleaned up. Its message lists what may be left."""
     left = [f"multipart upload {upload_id} to {status.target}" for upload_id in status.uploads]
-    if not status.object_target:
-        left.append(f"staging tables named penstock_staging_{status.job_id}, if any exist")
+    # Members of an archive may go to several destinations.
+    stores = [status.store] if status.store in DESTINATIONS else list(DESTINATIONS)
+    found = [DESTINATIONS[name].leaves.format(job=status.job_id) for name in stores]
+    left += [f"{what}, if any exist" for what in found if what]
     message = f"{failure.message}; `abort` failed {aborts} times and may have left {', '.join(left) or 'nothing'}"
     return replace(failure, message=message)
