@@ -103,8 +103,8 @@ class RecordFormat:
     it. ``find_places(ranges, options, settings)`` finds the places to split a source in its metadata instead; None if
     there are none. Without either, a source is always parsed from its start.
 
-    **Settling.** ``is_settled(options)`` is False if ``settle(chunks, options)`` must read the source to complete the
-    options.
+    **Options from the source.** ``is_settled(options)`` is False if ``settle(chunks, options)`` must read the source to
+    complete the options.
 
     ``ignores``: the options that mean nothing to it, and that `penstock run` therefore refuses. ``own``: the options
     of this format, which every other one ignores.
